@@ -1,0 +1,1 @@
+"""Plain values and the protocols between rooms. Imports nothing but the standard library."""

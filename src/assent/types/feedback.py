@@ -1,0 +1,165 @@
+"""What people say about completions, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+CRITERIA = ("helpful", "honest", "harmless")
+
+
+class PersonKind(StrEnum):
+    """Who judged. It is recorded with every judgement and shown wherever a judgement is used."""
+
+    HUMAN = "human"
+    SIMULATED = "simulated"
+    AI = "ai"
+
+
+class LabelKind(StrEnum):
+    """The form of a judgement. Each names the loss it trains (`assent.feedback.labels.LOSS_OF_LABEL`)."""
+
+    RANKING = "ranking"  # K completions ranked, ties allowed
+    BEST_OF_K = "best-of-k"  # the best of K picked
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One person's act on one task. Never changed after it was submitted.
+
+    `ranks` follows the task's own order of completions, not the order shown: 1 is best, equal numbers tie.
+    """
+
+    ranks: tuple[int, ...]  # [K]
+    order_shown: tuple[int, ...]  # [K] indices into the task's completions, first shown first
+    label: LabelKind = LabelKind.RANKING
+    marks: tuple[Mapping[str, float], ...] = ()  # [K] per-criterion marks in [0, 1]; empty when not asked
+    flags: tuple[str, ...] = ()
+    note: str = ""
+    seconds: float = 0.0  # time the person took
+
+    def __post_init__(self) -> None:
+        count = len(self.ranks)
+        if count < 2:
+            raise ValueError(f"a judgement ranks at least 2 completions, got {count}")
+        if sorted(self.order_shown) != list(range(count)):
+            raise ValueError(f"order_shown must be a permutation of 0..{count - 1}, got {self.order_shown}")
+        if min(self.ranks) < 1 or max(self.ranks) > count:
+            raise ValueError(f"ranks must lie in 1..{count} (1 is best, equal numbers tie), got {self.ranks}")
+        if self.label is LabelKind.BEST_OF_K and list(self.ranks).count(1) != 1:
+            raise ValueError("a best-of-k judgement names exactly one best completion (a single rank 1)")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pair derived from judgements. `preference` is 1.0 if the first is preferred, 0.0 the second, 0.5 a tie."""
+
+    prompt_id: int
+    first_id: int  # completion id
+    second_id: int
+    preference: float
+    person_id: int
+    judgement_id: int
+    weight: float = 1.0
+
+    def swapped(self) -> Comparison:
+        """The same judgement read the other way round."""
+        return Comparison(
+            self.prompt_id,
+            self.second_id,
+            self.first_id,
+            1.0 - self.preference,
+            self.person_id,
+            self.judgement_id,
+            self.weight,
+        )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A judgement with what training needs of its task: which completions, of which prompt, by whom."""
+
+    judgement_id: int
+    person_id: int
+    prompt_id: int
+    completion_ids: tuple[int, ...]  # [K]
+    ranks: tuple[int, ...]  # [K] 1 is best, equal numbers tie
+    label: LabelKind = LabelKind.RANKING
+
+    def comparisons(self) -> list[Comparison]:
+        """All K-choose-2 pairs in completion order; a best-of-k judgement only compares the best with each other one."""
+        pairs = []
+        for i in range(len(self.ranks)):
+            for j in range(i + 1, len(self.ranks)):
+                if self.label is LabelKind.BEST_OF_K and 1 not in (self.ranks[i], self.ranks[j]):
+                    continue
+                a, b = self.ranks[i], self.ranks[j]
+                preference = 0.5 if a == b else float(a < b)
+                pairs.append(
+                    Comparison(
+                        self.prompt_id,
+                        self.completion_ids[i],
+                        self.completion_ids[j],
+                        preference,
+                        self.person_id,
+                        self.judgement_id,
+                    )
+                )
+        return pairs
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One person's lease on a task: everything a page (or a simulated person) needs to ask for a judgement.
+
+    It says nothing of which policy wrote what: people judge blind.
+    """
+
+    id: int
+    task_id: int
+    person_id: int
+    prompt: str
+    completions: tuple[str, ...]  # [K] in the task's own order
+    order_shown: tuple[int, ...]  # [K] seeded per (person, task)
+    label: LabelKind
+    idempotency_key: str
+    submitted: bool = False
+    meta: Mapping[str, str] = field(default_factory=dict)  # of the prompt, e.g. item and intent
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A judge's marks for one completion, each in [0, 1]."""
+
+    helpful: float
+    honest: float
+    harmless: float
+    fluency: float
+
+    @property
+    def overall(self) -> float:
+        """Mean of the three criteria, scaled by fluency: no one is helped by text that is not language."""
+        return (self.helpful + self.honest + self.harmless) / 3.0 * self.fluency
+
+    def criteria(self) -> dict[str, float]:
+        """The three criteria people are asked about, by name."""
+        return {"helpful": self.helpful, "honest": self.honest, "harmless": self.harmless}
+
+
+def ranks_from_utilities(utilities: Sequence[float], tie_margin: float = 0.0) -> tuple[int, ...]:
+    """Competition ranks, 1 best, from utilities; neighbours closer than `tie_margin` to their group's best tie.
+
+    Raises:
+        ValueError: no utilities.
+    """
+    if not utilities:
+        raise ValueError("ranks_from_utilities needs at least one utility")
+    order = sorted(range(len(utilities)), key=lambda i: -utilities[i])
+    ranks = [0] * len(utilities)
+    rank, leader = 0, float("inf")
+    for position, index in enumerate(order, start=1):
+        if position == 1 or leader - utilities[index] > tie_margin:
+            rank, leader = position, utilities[index]
+        ranks[index] = rank
+    return tuple(ranks)

@@ -1,0 +1,106 @@
+"""The seams: what each room may expect of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from assent.types.feedback import Assignment, Judgement, Marks
+from assent.types.messages import Message, Prompt
+from assent.types.rollout import Generation, GenerationRequest
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How tokens are drawn. RL uses temperature alone: top-p and top-k would need a correction."""
+
+    temperature: float = 1.0
+    max_new_tokens: int = 64
+
+
+class Generator(Protocol):
+    """Writes completions. The local one shares the trainer's weights; a served one is told of new weights."""
+
+    @property
+    def policy_version(self) -> str:
+        """Artifact and step whose weights are in use, e.g. `policy-1a2b3c+40`."""
+        ...
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], sampling: SamplingParams, seed: int
+    ) -> list[Generation]:
+        """All continuations, ordered by request, then by sample; the same seed gives the same tokens."""
+        ...
+
+
+@runtime_checkable
+class RewardFn(Protocol):
+    """Scores completions. Any callable will do; it need not be a torch module."""
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> Sequence[float]:
+        """One finite score per completion, higher is better."""
+        ...
+
+
+class MarksFn(Protocol):
+    """A gold judge: marks for a completion. Must cope with any text."""
+
+    def __call__(self, prompt: Prompt, completion: str) -> Marks:
+        """Marks in [0, 1] per criterion."""
+        ...
+
+
+class World(Protocol):
+    """A bundled task: texts to learn from, prompts to answer, and a gold judge to measure by."""
+
+    name: str
+
+    def pretraining_texts(self, seed: int) -> list[str]:
+        """Documents for the base model."""
+        ...
+
+    def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
+        """(prompt, answer) pairs for supervised fine-tuning; train prompts only."""
+        ...
+
+    def prompts(self, split: str) -> list[Prompt]:
+        """All prompts of `train` or `test`."""
+        ...
+
+    def marks(self, prompt: Prompt, completion: str) -> Marks:
+        """The gold judge."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """What a judge needs of the store; the web page and simulated people use the same calls."""
+
+    def lease(self, task_ids: Sequence[int], person_id: int, seed: int) -> list[Assignment]:
+        """This person's assignments on these tasks, made if there is room, else returned if already held."""
+        ...
+
+    def submit(self, assignment_id: int, judgement: Judgement, idempotency_key: str) -> int:
+        """Record a judgement and return its id; the same key again returns the same id and records nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What an environment answers: the next observation, the reward in reward units, and whether it is over."""
+
+    messages: tuple[Message, ...]
+    reward: float
+    done: bool
+
+
+class Environment(Protocol):
+    """A world that answers with messages. Two methods are enough."""
+
+    def reset(self, seed: int) -> tuple[Message, ...]:
+        """The first messages."""
+        ...
+
+    def step(self, completion: str) -> StepResult:
+        """The answer to the policy's completion."""
+        ...
