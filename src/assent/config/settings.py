@@ -1,0 +1,221 @@
+"""Every setting there is, with its default. The only place where a default stands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from assent.config.algorithm import AlgorithmSettings, PPOSettings
+from assent.config.section import Section
+
+
+class LoraSettings(Section):
+    """Low-rank adapters (Hu et al. 2021). The reference is then the base without its adapter: no second copy."""
+
+    rank: int = Field(0, ge=0, description="0 trains all weights")
+    alpha: float = Field(16.0, gt=0)
+    targets: Literal["all-linear"] | list[str] = Field("all-linear", description="module names to adapt")
+
+
+class ShapeSettings(Section):
+    """The Llama-shaped model that is pretrained from scratch when no model is given."""
+
+    hidden_size: int = Field(192, ge=8)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    intermediate_size: int = Field(512, ge=8)
+    vocab_size: int = Field(1200, ge=300, description="at most; the tokenizer may find fewer pieces")
+    context: int = Field(256, ge=16, description="longest sequence in tokens")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ShapeSettings:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of 2 * heads ({2 * self.heads})")
+        return self
+
+
+class ModelSettings(Section):
+    """Which model is aligned."""
+
+    path: str | None = Field(None, description="a transformers causal LM: local directory or hub id; none: from scratch")
+    revision: str | None = Field(None, description="of a hub id")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    lora: LoraSettings = LoraSettings()
+    shape: ShapeSettings = ShapeSettings()
+
+
+class PromptSettings(Section):
+    """What the policy is asked, when no bundled task provides it."""
+
+    path: str | None = Field(None, description="JSONL of {'prompt': text} or {'messages': [...]}, optional 'split'")
+    test_share: float = Field(0.2, gt=0, lt=1, description="held out by content hash where lines name no split")
+    template: str = Field(
+        "Question: {prompt}\nAnswer:", description="used where the tokenizer has no chat template of its own"
+    )
+
+    @model_validator(mode="after")
+    def _template_holds_prompt(self) -> PromptSettings:
+        if "{prompt}" not in self.template:
+            raise ValueError("template must contain {prompt}")
+        return self
+
+
+class LanguageModelSettings(Section):
+    """Next-token training: pretraining and supervised fine-tuning."""
+
+    steps: int = Field(300, ge=1)
+    tokens_per_step: int = Field(4096, ge=64, description="packed tokens in one optimiser step")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(20, ge=0)
+    final_learning_rate_share: float = Field(0.1, ge=0, le=1, description="where the cosine ends")
+    weight_decay: float = Field(0.01, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    checkpoint_every: int = Field(50, ge=1, description="steps")
+
+
+class PretrainSettings(LanguageModelSettings):
+    """Next-token training on raw text; a stage of its own, only where no model is given."""
+
+    texts: str | None = Field(None, description="a text file or JSONL of {'text': …} instead of the task's corpus")
+    documents: int = Field(6000, ge=1, description="documents that the bundled task writes")
+
+
+class SftSettings(LanguageModelSettings):
+    """Supervised fine-tuning on demonstrations ("traditional fine-tuning")."""
+
+    demonstrations: str | None = Field(None, description="JSONL of {'prompt': …, 'completion': …}; the task's if none")
+    steps: int = Field(80, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+
+
+class SamplingSettings(Section):
+    """How completions are drawn, in rollouts and for people alike."""
+
+    temperature: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(64, ge=1)
+    batch_size: int = Field(256, ge=1, description="sequences decoded together")
+
+
+class PeopleSettings(Section):
+    """Who judges, and how much."""
+
+    kind: Literal["simulated", "human", "none"] = "human"
+    marks: str | None = Field(None, description="module:function giving simulated people's underlying marks")
+    count: int = Field(16, ge=1, description="simulated people who label for training")
+    evaluators: int = Field(8, ge=1, description="simulated people who only ever compare policies")
+    agreement: float = Field(0.73, gt=0.5, lt=1, description="share of pairs on which two people agree (InstructGPT)")
+    careless_share: float = Field(0.07, ge=0, le=0.5)
+    adversarial_share: float = Field(0.07, ge=0, le=0.5)
+    biased_share: float = Field(0.2, ge=0, le=0.5, description="with position bias, and as many with length bias")
+    rankings_per_round: int = Field(1200, ge=1, description="judgements asked for in a round, overlap included")
+    completions_per_ranking: int = Field(4, ge=2, le=6, description="K")
+    overlap: int = Field(3, ge=1, description="people per task on the tasks that measure agreement")
+    overlap_share: float = Field(0.15, ge=0, le=1, description="of the tasks, given to `overlap` people")
+    holdout_share: float = Field(0.15, gt=0, lt=1, description="of the prompts, never trained on: reward-model accuracy")
+
+
+class RewardSettings(Section):
+    """Where scores come from: a model of people's judgements, or any Python callable."""
+
+    function: str | None = Field(None, description="module:function(prompts, completions) -> scores; no reward model then")
+
+
+class RewardModelSettings(Section):
+    """Training the reward model on people's rankings."""
+
+    loss: Literal["pairwise", "best-of-k"] = Field("pairwise", description="best-of-k uses only who came first")
+    learning_rate: float = Field(2e-4, gt=0)
+    epochs: float = Field(1.0, gt=0, description="one: it over-fits fast (Stiennon 2020)")
+    rankings_per_step: int = Field(16, ge=1, description="all pairs of a ranking stay in one batch (InstructGPT)")
+    warmup_steps: int = Field(5, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    reference_samples: int = Field(256, ge=8, description="completions on which scores are set to mean 0, variance 1")
+    checkpoint_every: int = Field(20, ge=1, description="steps")
+
+
+class HealthSettings(Section):
+    """What a reward model must show before any RL uses it."""
+
+    max_below_ceiling: float = Field(0.05, ge=0, description="held-out accuracy may lie so far below people's agreement")
+    min_accuracy: float = Field(0.55, gt=0.5, lt=1, description="the accuracy's lower 95 % bound must pass one half too")
+    max_calibration_error: float = Field(0.15, gt=0, description="expected calibration error of P(first preferred)")
+    max_length_correlation: float = Field(0.8, gt=0, le=1, description="|Spearman| of score and length in tokens")
+    max_score_difference: float = Field(1e-3, gt=0, description="of one text between batch sizes, paddings and packing")
+
+
+class RLSettings(Section):
+    """The RL loop around the algorithm."""
+
+    steps: int = Field(40, ge=1)
+    rollouts_per_step: int = Field(64, ge=2)
+    samples_per_prompt: int = Field(1, ge=1)
+    evaluate_every: int = Field(10, ge=1, description="steps between measurements on held-out prompts")
+    evaluate_prompts: int = Field(64, ge=1)
+    checkpoint_every: int = Field(5, ge=1, description="steps")
+    max_nonfinite_steps: int = Field(3, ge=1, description="skipped steps in a row before a roll-back, then a halt")
+
+
+class EvaluationSettings(Section):
+    """The blind comparison, on held-out prompts."""
+
+    prompts: int = Field(200, ge=1, description="at most")
+    judges_per_pair: int = Field(2, ge=2, description="people per pair; half see the one order, half the other")
+    bootstrap: int = Field(2000, ge=100, description="resamples of prompts for the 95 % intervals")
+
+
+class LoopSettings(Section):
+    """When a policy is promoted."""
+
+    rounds: int = Field(2, ge=1)
+    kl_budget: float = Field(15.0, gt=0, description="nats per sequence from the reference a promoted policy may lie")
+    unpenalised_steps: int = Field(0, ge=0, description="steps of a run without KL penalty for the report; 0: none")
+
+
+class ComputeSettings(Section):
+    """Memory and speed."""
+
+    tokens_per_microbatch: int = Field(8192, ge=64, description="padded tokens in one forward and backward")
+    threads: int | None = Field(None, ge=1, description="CPU threads; torch's own choice if not given")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Settings(Section):
+    """All of assent.toml."""
+
+    seed: int = Field(0, ge=0)
+    task: str | None = Field(None, description="a bundled task, e.g. household; none: your own model and prompts")
+    model: ModelSettings = ModelSettings()
+    prompts: PromptSettings = PromptSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    sft: SftSettings = SftSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    people: PeopleSettings = PeopleSettings()
+    reward: RewardSettings = RewardSettings()
+    reward_model: RewardModelSettings = RewardModelSettings()
+    health: HealthSettings = HealthSettings()
+    algorithm: AlgorithmSettings = PPOSettings()
+    rl: RLSettings = RLSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    loop: LoopSettings = LoopSettings()
+    compute: ComputeSettings = ComputeSettings()
+
+    @model_validator(mode="after")
+    def _has_something_to_train(self) -> Settings:
+        if self.task is None and self.model.path is None:
+            raise ValueError("give model.path (a checkpoint), or task (a bundled world that pretrains its own)")
+        if self.task is None and self.prompts.path is None:
+            raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
+        if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
+            raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
+        if self.people.kind == "none" and self.reward.function is None:
+            raise ValueError("people.kind = 'none' leaves nothing to learn from: give reward.function")
+        share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
+        if share > 1:
+            raise ValueError(f"people's careless, adversarial and (twice) biased shares sum to {share:.2f}, above 1")
+        if self.rl.rollouts_per_step % self.rl.samples_per_prompt:
+            raise ValueError("rl.rollouts_per_step must be a multiple of rl.samples_per_prompt")
+        if self.algorithm.minibatches > self.rl.rollouts_per_step:
+            raise ValueError("algorithm.minibatches must not exceed rl.rollouts_per_step")
+        return self
