@@ -38,7 +38,7 @@ def load_settings(files: Sequence[Path] = (), overrides: Sequence[str] = ()) -> 
 def parse_overrides(arguments: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:
     """`--a.b-c 1 --d=x --flag` as ((('a','b_c'), 1), (('d',), 'x'), (('flag',), True)).
 
-    Values are read as TOML where they are valid TOML (numbers, booleans, lists), else as text; `none` gives None.
+    Values are read as TOML where they are valid TOML (numbers, booleans, lists), else as text.
 
     Raises:
         SettingsError: an argument that is no `--name`.
@@ -86,8 +86,6 @@ def flatten(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, s
 
 
 def _value(text: str) -> Any:
-    if text.lower() in {"none", "null"}:
-        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -175,7 +173,7 @@ def _dump_table(name: str, table: BaseModel, lines: list[str]) -> None:
     for key, value in table:
         if isinstance(value, BaseModel):
             nested.append((key, value))
-        elif value is not None:
+        elif value is not None or table.__class__.model_fields[key].default is not None:
             lines.append(f"{key} = {_toml(value)}")
     for key, value in nested:
         _dump_table(f"{name}.{key}", value, lines)
@@ -188,5 +186,7 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if value is None:
+        return '"none"'
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
