@@ -85,6 +85,42 @@ class FeedbackStore(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Where long work tells how far it is; the command line draws it with rate and time left."""
+
+    def start(self, name: str, total: int, done: int = 0) -> None:
+        """Work begins, or goes on."""
+        ...
+
+    def advance(self, done: int, headline: str = "") -> None:
+        """So many are done; `headline` is the figure that matters."""
+        ...
+
+    def finish(self) -> None:
+        """The work is done."""
+        ...
+
+    def say(self, line: str) -> None:
+        """A sentence for the reader."""
+        ...
+
+
+class Silent:
+    """A Progress that shows nothing."""
+
+    def start(self, name: str, total: int, done: int = 0) -> None:
+        """Nothing is shown."""
+
+    def advance(self, done: int, headline: str = "") -> None:
+        """Nothing is shown."""
+
+    def finish(self) -> None:
+        """Nothing is shown."""
+
+    def say(self, line: str) -> None:
+        """Nothing is shown."""
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What an environment answers: the next observation, the reward in reward units, and whether it is over."""

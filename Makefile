@@ -1,0 +1,58 @@
+# Every target works from a fresh clone: .venv is made when it is needed.
+PY ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null) python3)
+BIN := .venv/bin
+
+# uv finds local wheels where pip does, if the machine names such a place.
+UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+ifneq ($(strip $(UV_FIND_LINKS)),)
+export UV_FIND_LINKS
+endif
+
+# OpenMP threads that spin while they wait ruin each other as soon as a second process runs. A short spin is as quick
+# on a quiet machine and harmless on a busy one. A choice of the user's own goes first.
+ifndef OMP_WAIT_POLICY
+GOMP_SPINCOUNT ?= 20000
+export GOMP_SPINCOUNT
+endif
+
+.PHONY: help demo test test-all check bench format clean
+
+help:
+	@echo "make demo      two rounds of the whole loop on the bundled task, then a report"
+	@echo "make test      the tests, without those that train for long"
+	@echo "make test-all  every test; GPU tests are skipped without one"
+	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
+	@echo "make bench     tokens per second of training and sampling on this machine"
+	@echo "make format    rewrite the code in the house's format"
+	@echo "make clean     remove what was built, the demo's workspace and .venv"
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PY) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "assent needs Python 3.11 or newer: make PY=python3.11 ...")'
+	test -x $(BIN)/python || $(PY) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/assent demo
+
+test: .venv/.installed
+	$(BIN)/pytest
+
+test-all: .venv/.installed
+	$(BIN)/pytest -m "" --timeout 3600
+
+check: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/contracts tests/unit
+
+format: .venv/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What goes into training: files of prompts and texts, chat templates, tokens."""

@@ -1,0 +1,39 @@
+"""Is the new policy better, is the reward model fit to be optimised, and has it been optimised too far."""
+
+from assent.evaluation.criteria import mean_marks
+from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, repeated_ngram_share
+from assent.evaluation.over_optimisation import (
+    GaoFit,
+    OptimisationPoint,
+    OverOptimisation,
+    fit_gao,
+    summarise_over_optimisation,
+)
+from assent.evaluation.promotion import Verdict, decide
+from assent.evaluation.reward_health import CalibrationBin, HealthReport, calibration_bins, check_reward_health
+from assent.evaluation.win_rate import PairVote, PeopleWinRate, gold_win_rate, pair_vote, people_win_rate
+
+__all__ = [
+    "CalibrationBin",
+    "GaoFit",
+    "HealthReport",
+    "OptimisationPoint",
+    "OverOptimisation",
+    "PairVote",
+    "PeopleWinRate",
+    "TextSigns",
+    "Verdict",
+    "calibration_bins",
+    "check_reward_health",
+    "decide",
+    "distinct_n",
+    "fit_gao",
+    "gold_win_rate",
+    "live_signs",
+    "mean_marks",
+    "mean_words",
+    "pair_vote",
+    "people_win_rate",
+    "repeated_ngram_share",
+    "summarise_over_optimisation",
+]

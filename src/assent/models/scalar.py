@@ -1,0 +1,88 @@
+"""Models that give one number: reward models and value models, as plain transformers sequence classifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from assent.functional.batching import TokenBatch
+from assent.functional.masking import gather_last
+from assent.models.loading import DTYPES, disable_dropout, load_weights
+from assent.types.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load_scalar_model(
+    path: str | Path, dtype: str = "float32", fresh_head_seed: int | None = None, revision: str | None = None
+) -> PreTrainedModel:
+    """A one-label sequence classifier from a causal LM (with a fresh head) or from a saved reward model.
+
+    Args:
+        fresh_head_seed: seed of a new head with weights N(0, 1/√(d+1)) (Ziegler et al. 2019); None keeps the saved one.
+
+    Raises:
+        ModelError: no checkpoint there, or an architecture whose classifier has no per-token scalar head.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    model = load_weights(
+        AutoModelForSequenceClassification,
+        path,
+        new_heads=fresh_head_seed is not None,
+        dtype=DTYPES[dtype],
+        num_labels=1,
+        revision=revision,
+    )
+    head = getattr(model, "score", None)
+    if not isinstance(head, nn.Linear):
+        raise ModelError(
+            f"{path}: {type(model).__name__} has no per-token scalar head named 'score'",
+            "use a decoder-only architecture (Llama, Qwen, GPT-2, Mistral, Gemma, …)",
+        )
+    if fresh_head_seed is not None:
+        init_head(head, fresh_head_seed)
+    disable_dropout(model)
+    return model
+
+
+def init_head(head: nn.Linear, seed: int) -> None:
+    """Weights N(0, 1/√(d+1)), bias 0 (Ziegler et al. 2019, lm-human-preferences)."""
+    noise = torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        head.weight.copy_(noise / (head.in_features + 1) ** 0.5)
+        if head.bias is not None:
+            head.bias.zero_()
+
+
+def scalars(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L"]:
+    """The head's output at every position, [B, L], in fp32."""
+    backbone, head = parts(model)
+    hidden = backbone(
+        input_ids=batch.ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        use_cache=False,
+    ).last_hidden_state
+    return head(hidden).squeeze(-1).float()  # type: ignore[no-any-return]
+
+
+def score_sequences(model: nn.Module, batch: TokenBatch) -> Float[Tensor, " B"]:
+    """The output at each sequence's last real token, found by mask, [B]."""
+    return gather_last(scalars(model, batch), batch.attention_mask.bool())
+
+
+def value_tokens(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B T"]:
+    """The value of the state before each completion token, [B, T]."""
+    return scalars(model, batch)[:, batch.start - 1 : -1]
+
+
+def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """(backbone, head) of a sequence classifier, through a peft wrapper too."""
+    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return getattr(inner, inner.base_model_prefix), inner.score

@@ -1,0 +1,127 @@
+"""The store: one database, opened, upgraded, and entered through transactions that either read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Engine, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from assent.store import schema
+from assent.store.engine import WRITE_OPTION, make_engine
+from assent.store.faults import translate_database_errors
+from assent.types.errors import WorkspaceError
+
+
+def utc_now() -> datetime:
+    """The time of day, as stored in `_at` columns."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """One open database. Safe to share among threads; each process opens its own.
+
+    Attributes:
+        engine: the SQLAlchemy engine, for reading.
+        location: the file, or the URL without its password, for messages.
+        now: the clock, which only `_at` columns and leases ask.
+    """
+
+    def __init__(self, engine: Engine, location: str, now: Callable[[], datetime] = utc_now) -> None:
+        self.engine = engine
+        self.location = location
+        self.now = now
+        self._writer = engine.execution_options(**{WRITE_OPTION: True})
+
+    @classmethod
+    def open(cls, url_or_path: str | Path, create: bool = False, *, now: Callable[[], datetime] = utc_now) -> Store:
+        """Open a database and bring its schema to the newest version.
+
+        Args:
+            url_or_path: a file (SQLite), or a URL such as `postgresql+psycopg://user@host/name`.
+            create: make the file if it is missing.
+            now: the clock.
+
+        Raises:
+            WorkspaceError: no such database, read-only, full, locked, damaged, or written by a newer assent.
+        """
+        url, location = _resolve(url_or_path, create)
+        try:
+            engine = make_engine(url)
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise WorkspaceError(
+                f"{location}: no driver for this kind of database ({error})",
+                'Install one, for PostgreSQL: pip install "psycopg[binary]" and use postgresql+psycopg://...',
+            ) from error
+        try:
+            with translate_database_errors(location):
+                schema.upgrade(engine, location)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, location, now)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes: alone among writers, committed at the end, undone on any exception.
+
+        Raises:
+            WorkspaceError: disk full, read-only, locked for longer than the busy timeout.
+        """
+        with (
+            translate_database_errors(self.location),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that reads one consistent state; whatever is changed in it is undone.
+
+        Raises:
+            WorkspaceError: the database cannot be read.
+        """
+        with translate_database_errors(self.location), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close all connections. The store cannot be lost by not calling this; SQLite's side files may remain."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _resolve(url_or_path: str | Path, create: bool) -> tuple[URL, str]:
+    if isinstance(url_or_path, str) and "://" in url_or_path:
+        try:
+            url = make_url(url_or_path)
+        except ArgumentError as error:
+            raise WorkspaceError("the database URL cannot be read", "Its form is dialect://user@host/name.") from error
+        if url.get_backend_name() != "sqlite":
+            return url, url.render_as_string(hide_password=True)
+        path = Path(url.database or "")
+    else:
+        path = Path(url_or_path)
+    if path.name in ("", ":memory:"):
+        raise WorkspaceError("an in-memory database would lose every judgement", "Name a file.")
+    if not path.is_file():
+        if path.exists():
+            raise WorkspaceError(f"{path} is not a file", "Name the database file itself, e.g. assent.db.")
+        if not create:
+            raise WorkspaceError(f"no database at {path}", "Make a workspace with `assent init`.")
+        if not path.parent.is_dir():
+            raise WorkspaceError(f"no folder {path.parent} for the database", "Make the folder first.")
+    return URL.create("sqlite", database=str(path)), str(path)

@@ -1,0 +1,97 @@
+"""A step's rollouts as padded tensors, measured under policy, reference and value model, and cut into microbatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from assent.algorithms.base import Experience, Targets
+from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
+from assent.models.policy import Policy, completion_logprobs
+from assent.models.scalar import value_tokens
+from assent.types.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The experience with the tokens it is about, and the generator's own log-probabilities."""
+
+    experience: Experience
+    rollouts: Sequence[Rollout]
+    rollout_logprobs: Float[Tensor, "B T"]
+    entropy: Float[Tensor, "B T"]
+
+    def microbatches(self, rows: Sequence[int], max_tokens: int) -> list[list[int]]:
+        """These rows in groups of at most `max_tokens` padded tokens."""
+        lengths = [_length(self.rollouts[row]) for row in rows]
+        return [[rows[i] for i in group] for group in split_by_tokens(lengths, max_tokens)]
+
+    def batch(self, rows: Sequence[int], device: torch.device) -> TokenBatch:
+        """The tokens of these rows."""
+        return _batch([self.rollouts[row] for row in rows], device)
+
+    def take(self, rows: Sequence[int], targets: Targets, width: int) -> tuple[Experience, Targets]:
+        """The part of these rows, cut to their longest completion."""
+        e, index = self.experience, torch.tensor(rows, device=self.experience.mask.device)
+
+        def cut(table: Tensor) -> Tensor:
+            return table[index, :width]
+
+        values = None if e.values is None else cut(e.values)
+        part = Experience(
+            cut(e.mask), e.score[index], e.finished[index], cut(e.old_logprobs), cut(e.ref_logprobs), values
+        )
+        return part, Targets(
+            cut(targets.advantages), cut(targets.returns), cut(targets.rewards), targets.kl[index]
+        )
+
+
+def measure(
+    rollouts: Sequence[Rollout],
+    scores: Sequence[float],
+    policy: Policy,
+    value_model: nn.Module | None,
+    temperature: float,
+    max_tokens: int,
+    device: torch.device,
+) -> Measured:
+    """Recompute log-probabilities and values of a step's rollouts before anything is updated."""
+    width = max(len(rollout.completion_ids) for rollout in rollouts)
+    shape = (len(rollouts), width)
+    old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
+    mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
+    for group in split_by_tokens([_length(rollout) for rollout in rollouts], max_tokens):
+        batch = _batch([rollouts[row] for row in group], device)
+        index, cut = torch.tensor(group, device=device), batch.completion_mask.shape[1]
+        with torch.no_grad():
+            logprobs, spread = completion_logprobs(policy.model, batch, temperature, "watch")
+            old[index, :cut] = logprobs
+            entropy[index, :cut] = spread if spread is not None else 0.0
+            ref[index, :cut] = policy.reference_logprobs(batch, temperature)
+            if value_model is not None:
+                values[index, :cut] = value_tokens(value_model, batch)
+        mask[index, :cut] = batch.completion_mask
+    for row, rollout in enumerate(rollouts):
+        sampled[row, : len(rollout.rollout_logprobs)] = torch.tensor(rollout.rollout_logprobs, device=device)
+    experience = Experience(
+        mask=mask,
+        score=torch.tensor(list(scores), dtype=torch.float32, device=device),
+        finished=torch.tensor([rollout.finished for rollout in rollouts], device=device),
+        old_logprobs=old,
+        ref_logprobs=ref,
+        values=values if value_model is not None else None,
+    )
+    return Measured(experience, rollouts, sampled, entropy)
+
+
+def _length(rollout: Rollout) -> int:
+    return len(rollout.prompt_ids) + len(rollout.completion_ids)
+
+
+def _batch(rollouts: Sequence[Rollout], device: torch.device) -> TokenBatch:
+    batch = make_batch([rollout.prompt_ids for rollout in rollouts], [rollout.completion_ids for rollout in rollouts])
+    return batch.to(device)

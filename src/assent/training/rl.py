@@ -1,0 +1,230 @@
+"""On-policy RL: sample, score, measure, update. It knows batches and steps, not which algorithm it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assent.algorithms.base import OnPolicyAlgorithm, Targets
+from assent.config.algorithm import PPOSettings
+from assent.config.settings import RLSettings
+from assent.data.chat import ChatFormat
+from assent.functional import adaptive_kl_coef, masked_mean, masked_var
+from assent.models.policy import Policy, completion_logprobs
+from assent.models.scalar import value_tokens
+from assent.rewards.scorer import Scorer
+from assent.rollouts.collector import collect_rollouts
+from assent.training.checkpoint import restore_tensors, trainable_tensors
+from assent.training.experience import Measured, measure
+from assent.training.optimiser import GuardedAdamW, all_finite
+from assent.training.order import batches_of, permutation
+from assent.types.messages import Prompt
+from assent.types.protocols import Generator, SamplingParams
+from assent.types.rollout import Rollout
+from assent.types.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class RLParts:
+    """What an RL run is made of."""
+
+    policy: Policy
+    value_model: nn.Module | None
+    algorithm: OnPolicyAlgorithm
+    generator: Generator
+    scorer: Scorer
+    chat: ChatFormat
+    prompts: Sequence[Prompt]
+    prompt_ids: Sequence[Sequence[int]]
+    device: torch.device
+
+
+class RLTraining:
+    """One step is a batch of rollouts and the updates made on it.
+
+    Args:
+        evaluate: called every `evaluate_every` steps (and before the first), gives figures on held-out prompts that
+            are logged and never trained on.
+    """
+
+    def __init__(
+        self,
+        parts: RLParts,
+        settings: RLSettings,
+        algorithm: PPOSettings,
+        sampling: SamplingParams,
+        seed: int,
+        tokens_per_microbatch: int,
+        evaluate: Callable[[int], dict[str, float]] | None = None,
+    ) -> None:
+        self.parts = parts
+        self.settings = settings
+        self.hyper = algorithm
+        self.sampling = sampling
+        self.seed = seed
+        self.tokens_per_microbatch = tokens_per_microbatch
+        self.evaluate = evaluate
+        self.kl_coef = algorithm.kl_coef
+        self.updates = 0
+        prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
+        self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
+        self.optimiser = GuardedAdamW(
+            parts.policy.model, algorithm.learning_rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
+        )
+        self.value_optimiser = None
+        if parts.value_model is not None:
+            rate = algorithm.value_learning_rate or algorithm.learning_rate
+            self.value_optimiser = GuardedAdamW(
+                parts.value_model, rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
+            )
+
+    def step(self, index: int, attempt: int) -> dict[str, float]:
+        """Sample with the current policy, score, and update."""
+        held_out = {}
+        if self.evaluate is not None and index % self.settings.evaluate_every == 0:
+            held_out = {f"heldout_{name}": value for name, value in self.evaluate(index).items()}
+        rollouts = self._sample(index, attempt)
+        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
+        scores = self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
+        p = self.parts
+        measured = measure(
+            rollouts, scores, p.policy, p.value_model, self.sampling.temperature, self.tokens_per_microbatch, p.device
+        )
+        targets = p.algorithm.targets(measured.experience, self.kl_coef)
+        metrics = {**self._describe(measured, targets), **held_out}
+        update = self._update(measured, targets, index, attempt)
+        if update is None:
+            return {"skipped": 1.0, **held_out}
+        if self.hyper.kl_target is not None:
+            self.kl_coef = adaptive_kl_coef(
+                self.kl_coef, metrics["kl"], self.hyper.kl_target, self.hyper.kl_horizon, len(rollouts)
+            )
+        return {**metrics, **update}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and optimiser states of policy and value model."""
+        state = {**trainable_tensors("policy", self.parts.policy.model), **self.optimiser.tensors("policy_adam")}
+        if self.parts.value_model is not None and self.value_optimiser is not None:
+            state |= trainable_tensors("value", self.parts.value_model)
+            state |= self.value_optimiser.tensors("value_adam")
+        return state
+
+    def values(self) -> dict[str, Any]:
+        """The adaptive coefficient and the count of updates."""
+        return {"kl_coef": self.kl_coef, "updates": self.updates}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Back to a checkpoint."""
+        restore_tensors("policy", self.parts.policy.model, tensors)
+        self.optimiser.restore("policy_adam", tensors)
+        if self.parts.value_model is not None and self.value_optimiser is not None:
+            restore_tensors("value", self.parts.value_model, tensors)
+            self.value_optimiser.restore("value_adam", tensors)
+        self.kl_coef, self.updates = values["kl_coef"], values["updates"]
+
+    def _sample(self, index: int, attempt: int) -> list[Rollout]:
+        chosen = self.plan[index]
+        return collect_rollouts(
+            self.parts.generator,
+            self.parts.chat,
+            [self.parts.prompts[i] for i in chosen],
+            [self.parts.prompt_ids[i] for i in chosen],
+            self.settings.samples_per_prompt,
+            self.sampling,
+            derive_seed(self.seed, "rollouts", attempt, index),
+        )
+
+    def _update(self, measured: Measured, targets: Targets, index: int, attempt: int) -> dict[str, float] | None:
+        """All epochs of minibatches on one step's rollouts; None if a loss or gradient was not finite.
+
+        The remaining minibatches are left once the new policy is `stop_epoch_kl` nats a token from the old one.
+        """
+        sums: Counter[str] = Counter()
+        tokens_seen, norms, stopped = 0.0, [], 0.0
+        count = len(measured.rollouts)
+        for epoch in range(self.parts.algorithm.epochs):
+            order = permutation(count, self.seed, "minibatches", attempt, index, epoch)
+            for part in range(self.parts.algorithm.minibatches):
+                rows = sorted(order[part :: self.parts.algorithm.minibatches])
+                tokens = float(measured.experience.mask[rows].sum())
+                found = self._accumulate(measured, targets, rows, tokens)
+                if not all_finite(found.values()):
+                    self._drop_gradients()
+                    return None
+                limit = self.hyper.stop_epoch_kl
+                if limit is not None and found["approx_kl"] / tokens > limit:
+                    self._drop_gradients()
+                    stopped = 1.0
+                    break
+                norm = self._apply()
+                if norm is None:
+                    return None
+                norms.append(norm)
+                sums.update(found)
+                tokens_seen += tokens
+            if stopped:
+                break
+        means = {name: value / max(1.0, tokens_seen) for name, value in sums.items() if name != "value_loss"}
+        if norms:
+            means["value_loss"] = sums["value_loss"] / len(norms)
+            means["grad_norm"] = sum(norms) / len(norms)
+        return {**means, "stopped_early": stopped, "updates": float(self.updates)}
+
+    def _accumulate(self, measured: Measured, targets: Targets, rows: list[int], tokens: float) -> Counter[str]:
+        """Gradients of one minibatch, microbatch by microbatch; returns sums over its tokens."""
+        p, found = self.parts, Counter[str]()
+        watch = "train" if self.hyper.entropy_coef else "none"
+        for group in measured.microbatches(rows, self.tokens_per_microbatch):
+            batch = measured.batch(group, p.device)
+            part, part_targets = measured.take(group, targets, batch.completion_mask.shape[1])
+            logprobs, entropy = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)
+            values = value_tokens(p.value_model, batch) if p.value_model is not None else None
+            update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens)
+            loss = update.policy_loss if update.value_loss is None else update.policy_loss + update.value_loss
+            loss.backward()  # type: ignore[no-untyped-call]
+            found.update({name: float(value) for name, value in update.sums.items()})
+            found["policy_loss"] += float(update.policy_loss.detach()) * tokens
+        return found
+
+    def _apply(self) -> float | None:
+        norm = self.optimiser.apply()
+        if self.value_optimiser is not None and norm is not None and self.value_optimiser.apply() is None:
+            return None
+        if norm is None:
+            self._drop_gradients()
+            return None
+        self.updates += 1
+        return norm
+
+    def _drop_gradients(self) -> None:
+        self.optimiser.optimizer.zero_grad(set_to_none=True)
+        if self.value_optimiser is not None:
+            self.value_optimiser.optimizer.zero_grad(set_to_none=True)
+
+    def _describe(self, measured: Measured, targets: Targets) -> dict[str, float]:
+        """Figures of the rollouts before the update: reward, KL, exploration, and how well sampler and trainer agree."""
+        e = measured.experience
+        gap = measured.rollout_logprobs - e.old_logprobs
+        lengths = e.mask.sum(-1).float()
+        described = {
+            "score": float(e.score.mean()),
+            "reward": float((e.score - self.kl_coef * targets.kl).mean()),
+            "kl": float(targets.kl.mean()),
+            "kl_coef": self.kl_coef,
+            "entropy": float(masked_mean(measured.entropy, e.mask)),
+            "length": float(lengths.mean()),
+            "finished": float(e.finished.float().mean()),
+            "distinct": len({rollout.text for rollout in measured.rollouts}) / len(measured.rollouts),
+            "mismatch_kl": float(masked_mean(gap, e.mask)),
+            "mismatch_max": float((gap.abs() * e.mask).max()),
+        }
+        if e.values is not None:
+            unexplained = masked_var(targets.returns - e.values, e.mask)
+            described["explained_variance"] = float(1.0 - unexplained / masked_var(targets.returns, e.mask).clamp(min=1e-8))
+        return described
+

@@ -1,0 +1,75 @@
+"""Policy losses, against values worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from assent.functional import policy_gradient_loss, ppo_policy_loss
+
+RATIOS = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.1, math.nan]])
+ADVANTAGES = torch.tensor([[2.0, -2.0, 1.0, -1.0, 3.0, math.inf]])
+MASK = torch.tensor([[True, True, True, True, True, False]])
+# Clips 0.2: min(ratio·A, clip(ratio)·A) =
+#   1.5 up,   A > 0: min(3.0, 2.4)   =  2.4  clipped
+#   1.5 up,   A < 0: min(-3.0, -2.4) = -3.0
+#   0.5 down, A > 0: min(0.5, 0.8)   =  0.5
+#   0.5 down, A < 0: min(-0.5, -0.8) = -0.8  clipped
+#   1.1 inside:                         3.3
+# sum 2.4
+
+
+def test_ppo_loss_and_its_stats() -> None:
+    logprobs = RATIOS.log().requires_grad_()
+    loss, stats = ppo_policy_loss(logprobs, torch.zeros(1, 6), ADVANTAGES, MASK, 0.2, 0.2, 10)
+    assert loss.item() == pytest.approx(-2.4 / 10)
+    assert stats["clip_fraction"].item() == 2.0
+    assert stats["ratio"].item() == pytest.approx(5.1)  # 1.5 + 1.5 + 0.5 + 0.5 + 1.1
+    # Σ (ratio - 1) - Σ ln ratio = 0.1 - (2 ln 1.5 + 2 ln 0.5 + ln 1.1) = 0.1 + 0.480054
+    assert stats["approx_kl"].item() == pytest.approx(0.1 - math.log(1.5**2 * 0.5**2 * 1.1), rel=1e-5)
+    assert not any(value.requires_grad for value in stats.values())
+    (gradient,) = torch.autograd.grad(loss, logprobs)
+    # clipped tokens get none; the others -A · ratio / 10
+    torch.testing.assert_close(gradient, torch.tensor([[0.0, 0.3, -0.05, 0.0, -0.33, 0.0]]))
+
+
+def test_clips_are_separate() -> None:
+    logprobs = torch.tensor([[1.25, 0.75]]).log()
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    advantages = torch.tensor([[1.0, -1.0]])
+    # high clip 0.28 leaves 1.25 alone, low clip 0.2 cuts 0.75 to 0.8: 1.25 - 0.8
+    loss, stats = ppo_policy_loss(logprobs, torch.zeros(1, 2), advantages, mask, 0.2, 0.28, 1)
+    assert loss.item() == pytest.approx(-0.45, rel=1e-6)
+    assert stats["clip_fraction"].item() == 1.0
+    # and the other way round: 1.2 - 0.75
+    loss, _ = ppo_policy_loss(logprobs, torch.zeros(1, 2), advantages, mask, 0.28, 0.2, 1)
+    assert loss.item() == pytest.approx(-0.45, rel=1e-6)
+
+
+def test_advantages_and_old_logprobs_are_constants() -> None:
+    live = torch.zeros(1, 6, requires_grad=True)
+    loss, _ = ppo_policy_loss(RATIOS.log(), live, live + 1.0, MASK, 0.2, 0.2, 5)
+    assert not loss.requires_grad
+
+
+def test_infinite_clips_leave_the_plain_surrogate() -> None:
+    loss, stats = ppo_policy_loss(RATIOS.log(), torch.zeros(1, 6), ADVANTAGES, MASK, math.inf, math.inf, 1)
+    assert loss.item() == pytest.approx(-3.3)  # 3 - 3 + 0.5 - 0.5 + 3.3
+    assert stats["clip_fraction"].item() == 0.0
+
+
+def test_policy_gradient_loss() -> None:
+    logprobs = torch.tensor([[-1.0, -2.0, math.nan]], requires_grad=True)
+    mask = torch.tensor([[True, True, False]])
+    loss = policy_gradient_loss(logprobs, torch.tensor([[3.0, -1.0, math.inf]]), mask, 4)
+    assert loss.item() == 0.25  # -(3·(-1) + (-1)·(-2)) / 4
+    loss.backward()
+    assert logprobs.grad is not None
+    assert logprobs.grad.tolist() == [[-0.75, 0.25, 0.0]]
+
+
+def test_negative_clips_are_refused() -> None:
+    with pytest.raises(ValueError, match="clips"):
+        ppo_policy_loss(RATIOS, RATIOS, ADVANTAGES, MASK, -0.1, 0.2, 1)
