@@ -49,6 +49,9 @@ check: .venv/.installed
 	$(BIN)/lint-imports --no-logo
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/contracts tests/unit
 
+bench: .venv/.installed
+	$(BIN)/python -m benchmarks
+
 format: .venv/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -15,7 +15,8 @@ from assent.config import Settings, flatten
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(?:bash|sh|console|)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"#\s]+)")
 
@@ -42,11 +43,12 @@ def snippets(program: str) -> list[list[str]]:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         code = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-        code += INLINE.findall(FENCE.sub("", text))
+        prose = FENCE.sub("", text)
+        code += INDENTED.findall(prose) + INLINE.findall(prose)
         for line in code:
-            words = shlex.split(line.strip().removeprefix("$ "), comments=True) if program in line else []
-            if words and Path(words[0]).name == program and len(words) > 1:
-                found.append(words[1:])
+            name, _, arguments = line.strip().removeprefix("$ ").partition(" ")
+            if Path(name).name == program and arguments:
+                found.append(shlex.split(arguments, comments=True))
     return found
 
 

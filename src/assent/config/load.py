@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -77,12 +78,18 @@ def dump_settings(settings: Settings) -> str:
 
 def flatten(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Every leaf as (dotted name, value, description)."""
-    for name, info in type(settings).model_fields.items():
+    for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
             yield from flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", value, info.description or ""
+            yield f"{prefix}{name}", value, _description(type(settings), name)
+
+
+def _description(model: type[BaseModel], name: str) -> str:
+    # A section that only changes a default inherits what the setting means.
+    fields = (base.model_fields.get(name) for base in model.__mro__ if issubclass(base, BaseModel))
+    return next((info.description for info in fields if info is not None and info.description), "")
 
 
 def _value(text: str) -> Any:
@@ -106,16 +113,23 @@ def _read_toml(file: Path) -> dict[str, Any]:
 def _merge(into: dict[str, Any], values: dict[str, Any], origin: dict[str, str], file: Path, prefix: str = "") -> None:
     for key, value in values.items():
         path = f"{prefix}{key}"
-        origin[path] = _place(file, key)
+        origin[path] = _place(file, path)
         if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
             _merge(into.setdefault(key, {}), value, origin, file, path + ".")
         else:
             into[key] = value
 
 
-def _place(file: Path, key: str) -> str:
+def _place(file: Path, path: str) -> str:
+    table = ""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if re.match(rf"\s*(\[.*\b{re.escape(key)}\]|{re.escape(key)}\s*=)", line):
+        if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            name, table = header[1], header[1] + "."
+        elif key := re.match(r"\s*([\w.-]+)\s*=", line):
+            name = table + key[1]
+        else:
+            continue
+        if name == path:
             return f"{file}, line {number}"
     return str(file)
 
@@ -188,5 +202,5 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if value is None:
         return '"none"'
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+    # JSON's escapes are TOML's too; the one control character that JSON lets pass is DEL.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

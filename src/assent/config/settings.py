@@ -66,7 +66,8 @@ class LanguageModelSettings(Section):
 
     steps: int = Field(300, ge=1)
     tokens_per_step: int = Field(4096, ge=64, description="packed tokens in one optimiser step")
-    learning_rate: float = Field(1e-3, gt=0)
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon learns faster from scratch (Jordan 2024)")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW; Muon's hidden matrices take 6 times that")
     warmup_steps: int = Field(20, ge=0)
     final_learning_rate_share: float = Field(0.1, ge=0, le=1, description="where the cosine ends")
     weight_decay: float = Field(0.01, ge=0)
@@ -78,7 +79,9 @@ class PretrainSettings(LanguageModelSettings):
     """Next-token training on raw text; a stage of its own, only where no model is given."""
 
     texts: str | None = Field(None, description="a text file or JSONL of {'text': …} instead of the task's corpus")
-    documents: int = Field(6000, ge=1, description="documents that the bundled task writes")
+    optimizer: Literal["adamw", "muon"] = "muon"
+    learning_rate: float = Field(3e-3, gt=0)
+    tokens_per_step: int = Field(2048, ge=64)
 
 
 class SftSettings(LanguageModelSettings):
@@ -103,16 +106,17 @@ class PeopleSettings(Section):
     kind: Literal["simulated", "human", "none"] = "human"
     marks: str | None = Field(None, description="module:function giving simulated people's underlying marks")
     count: int = Field(16, ge=1, description="simulated people who label for training")
-    evaluators: int = Field(8, ge=1, description="simulated people who only ever compare policies")
+    evaluators: int = Field(16, ge=1, description="simulated people who only ever compare policies")
     agreement: float = Field(0.73, gt=0.5, lt=1, description="share of pairs on which two people agree (InstructGPT)")
     careless_share: float = Field(0.07, ge=0, le=0.5)
     adversarial_share: float = Field(0.07, ge=0, le=0.5)
     biased_share: float = Field(0.2, ge=0, le=0.5, description="with position bias, and as many with length bias")
     rankings_per_round: int = Field(1200, ge=1, description="judgements asked for in a round, overlap included")
     completions_per_ranking: int = Field(4, ge=2, le=6, description="K")
-    overlap: int = Field(3, ge=1, description="people per task on the tasks that measure agreement")
-    overlap_share: float = Field(0.15, ge=0, le=1, description="of the tasks, given to `overlap` people")
-    holdout_share: float = Field(0.15, gt=0, lt=1, description="of the prompts, never trained on: reward-model accuracy")
+    holdout_share: float = Field(
+        0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
+    )
+    overlap: int = Field(3, ge=2, description="people per held-out task, whose agreement is the reward model's ceiling")
 
 
 class RewardSettings(Section):
@@ -179,6 +183,9 @@ class ComputeSettings(Section):
     tokens_per_microbatch: int = Field(8192, ge=64, description="padded tokens in one forward and backward")
     threads: int | None = Field(None, ge=1, description="CPU threads; torch's own choice if not given")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    supervised_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products outside RL; auto: bfloat16 where the device has it in hardware"
+    )
 
 
 class Settings(Section):

@@ -74,11 +74,16 @@ class Policy:
         with torch.no_grad(), self.reference() as model:
             return completion_logprobs(model, batch, temperature)[0]
 
-    def save(self, folder: Path) -> None:
-        """Full weights that plain transformers load; with LoRA the adapter too, in its own folder."""
+    def save(self, folder: Path, base_name: str) -> None:
+        """Full weights that plain transformers load; with LoRA the adapter too, in its own folder.
+
+        Args:
+            base_name: the artifact the adapter belongs on, recorded in its config in place of a local path.
+        """
         if not self.lora:
             self.model.save_pretrained(folder)
             return
+        self.model.peft_config["default"].base_model_name_or_path = base_name
         self.model.save_pretrained(folder / ADAPTER_FOLDER)
         save_merged(self.model, folder)
 

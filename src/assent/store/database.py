@@ -38,6 +38,9 @@ class Store:
         self.location = location
         self.now = now
         self._writer = engine.execution_options(**{WRITE_OPTION: True})
+        # SQLite's readers see a snapshot anyway; elsewhere the default would let each statement see another state.
+        sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine if sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
     def open(cls, url_or_path: str | Path, create: bool = False, *, now: Callable[[], datetime] = utc_now) -> Store:
@@ -88,7 +91,7 @@ class Store:
         Raises:
             WorkspaceError: the database cannot be read.
         """
-        with translate_database_errors(self.location), Session(self.engine, expire_on_commit=False) as session:
+        with translate_database_errors(self.location), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:

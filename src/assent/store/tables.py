@@ -1,7 +1,8 @@
 """The tables. A column that ends in `_at` holds wall-clock time (UTC), and no other column depends on the clock.
 
 Ids are integers in order of insertion (artifacts and runs are named by their makers), so a loop that was killed and
-started again ends with the same rows as one that was not.
+started again ends with the same rows as one that was not. On SQLite they have no gaps; PostgreSQL skips the numbers of
+transactions that were undone, so there the rows are the same up to their numbering.
 """
 
 from __future__ import annotations

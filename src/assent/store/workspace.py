@@ -116,6 +116,8 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Hold the workspace for one writing process. The operating system frees it when the process dies, however.
 
+        Processes forked (not spawned) meanwhile hold it too, until the last of them ends.
+
         Raises:
             WorkspaceError: another process holds it (its pid is named), or the folder cannot be written.
         """

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assent.config.settings import LanguageModelSettings
+from assent.config.settings import ComputeSettings, LanguageModelSettings
 from assent.functional import masked_sum
 from assent.functional.batching import make_batch, pack_stream, split_by_tokens
 from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
-from assent.training.optimiser import GuardedAdamW
+from assent.training.optimiser import GuardedOptimiser
+from assent.training.precision import fast_products
 from assent.training.order import batches_by_tokens
 from assent.types.seeds import derive_seed
 
@@ -26,7 +27,7 @@ class LanguageModelTraining:
 
     Args:
         examples: for pretraining the first token of a row and its rest; for SFT a prompt and its answer.
-        tokens_per_microbatch: padded tokens in one forward and backward.
+        compute: padded tokens in one forward and backward, and their precision.
     """
 
     def __init__(
@@ -35,17 +36,18 @@ class LanguageModelTraining:
         examples: Sequence[Example],
         settings: LanguageModelSettings,
         seed: int,
-        tokens_per_microbatch: int,
+        compute: ComputeSettings,
     ) -> None:
         self.model = model
         self.examples = examples
         self.settings = settings
         self.seed = seed
-        self.tokens_per_microbatch = tokens_per_microbatch
+        self.compute = compute
+        self.device = next(model.parameters()).device
         lengths = [len(given) + len(learnt) for given, learnt in examples]
         self.plan = batches_by_tokens(lengths, settings.tokens_per_step, settings.steps, seed, "examples")
-        self.optimiser = GuardedAdamW(
-            model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm
+        self.optimiser = GuardedOptimiser(
+            model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm, kind=settings.optimizer
         )
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
@@ -54,11 +56,11 @@ class LanguageModelTraining:
         chosen = [self.examples[i] for i in self.plan[index]]
         tokens = sum(len(learnt) for _, learnt in chosen)
         total = 0.0
-        for group in split_by_tokens([len(a) + len(b) for a, b in chosen], self.tokens_per_microbatch):
+        for group in split_by_tokens([len(a) + len(b) for a, b in chosen], self.compute.tokens_per_microbatch):
             batch = make_batch([chosen[i][0] for i in group], [chosen[i][1] for i in group])
-            batch = batch.to(next(self.model.parameters()).device)
-            logprobs, _ = completion_logprobs(self.model, batch, 1.0)
-            loss = -masked_sum(logprobs, batch.completion_mask) / tokens
+            with fast_products(self.compute, self.device):
+                logprobs, _ = completion_logprobs(self.model, batch.to(self.device), 1.0)
+            loss = -masked_sum(logprobs, batch.completion_mask.to(self.device)) / tokens
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         s = self.settings

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assent.config.settings import RewardModelSettings
+from assent.config.settings import ComputeSettings, RewardModelSettings
 from assent.functional import best_of_k_loss, pairwise_loss_with_ties
 from assent.functional.batching import make_batch, split_by_tokens
 from assent.models.scalar import score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
-from assent.training.optimiser import GuardedAdamW
+from assent.training.optimiser import GuardedOptimiser
+from assent.training.precision import fast_products
 from assent.training.order import batches_of
 from assent.types.feedback import Ranking
 
@@ -34,23 +35,24 @@ class RewardModelTraining:
         sequences: Mapping[int, tuple[Sequence[int], Sequence[int]]],
         settings: RewardModelSettings,
         seed: int,
-        tokens_per_microbatch: int,
+        compute: ComputeSettings,
     ) -> None:
         self.model = model
         self.rankings = rankings
         self.sequences = sequences
         self.settings = settings
-        self.tokens_per_microbatch = tokens_per_microbatch
+        self.compute = compute
+        self.device = next(model.parameters()).device
         self.steps = max(1, math.ceil(settings.epochs * len(rankings) / settings.rankings_per_step))
         self.plan = batches_of(len(rankings), settings.rankings_per_step, self.steps, seed, "rankings")
-        self.optimiser = GuardedAdamW(model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm)
+        self.optimiser = GuardedOptimiser(model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm)
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
         """One optimiser step on this step's rankings."""
         chosen = [self.rankings[i] for i in self.plan[index]]
         widths = [self._padded_tokens(ranking) for ranking in chosen]
         total, right, strict = 0.0, 0.0, 0
-        for group in split_by_tokens(widths, self.tokens_per_microbatch):
+        for group in split_by_tokens(widths, self.compute.tokens_per_microbatch):
             loss, correct, pairs = self._loss([chosen[i] for i in group], len(chosen))
             loss.backward()  # type: ignore[no-untyped-call]
             total, right, strict = total + float(loss.detach()), right + correct, strict + pairs
@@ -85,7 +87,8 @@ class RewardModelTraining:
         """Loss of these rankings over the whole step's count, with right and all strict pairs for the log."""
         sequences = [self.sequences[i] for ranking in rankings for i in ranking.completion_ids]
         batch = make_batch([prompt for prompt, _ in sequences], [completion for _, completion in sequences])
-        scores = score_sequences(self.model, batch.to(next(self.model.parameters()).device))
+        with fast_products(self.compute, self.device):
+            scores = score_sequences(self.model, batch.to(self.device))
         first, second, preference, weight = self._pairs(rankings)
         device = scores.device
         difference = (scores[first] - scores[second]).detach().cpu()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from assent.algorithms.base import OnPolicyAlgorithm, Targets
 from assent.config.algorithm import PPOSettings
-from assent.config.settings import RLSettings
+from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.functional import adaptive_kl_coef, masked_mean, masked_var
 from assent.models.policy import Policy, completion_logprobs
@@ -21,7 +21,7 @@ from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.experience import Measured, measure
-from assent.training.optimiser import GuardedAdamW, all_finite
+from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
@@ -59,7 +59,7 @@ class RLTraining:
         algorithm: PPOSettings,
         sampling: SamplingParams,
         seed: int,
-        tokens_per_microbatch: int,
+        compute: ComputeSettings,
         evaluate: Callable[[int], dict[str, float]] | None = None,
     ) -> None:
         self.parts = parts
@@ -67,19 +67,19 @@ class RLTraining:
         self.hyper = algorithm
         self.sampling = sampling
         self.seed = seed
-        self.tokens_per_microbatch = tokens_per_microbatch
+        self.tokens_per_microbatch = compute.tokens_per_microbatch
         self.evaluate = evaluate
         self.kl_coef = algorithm.kl_coef
         self.updates = 0
         prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
         self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
-        self.optimiser = GuardedAdamW(
+        self.optimiser = GuardedOptimiser(
             parts.policy.model, algorithm.learning_rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
         )
         self.value_optimiser = None
         if parts.value_model is not None:
             rate = algorithm.value_learning_rate or algorithm.learning_rate
-            self.value_optimiser = GuardedAdamW(
+            self.value_optimiser = GuardedOptimiser(
                 parts.value_model, rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
             )
 
@@ -202,9 +202,9 @@ class RLTraining:
         return norm
 
     def _drop_gradients(self) -> None:
-        self.optimiser.optimizer.zero_grad(set_to_none=True)
+        self.optimiser.drop_gradients()
         if self.value_optimiser is not None:
-            self.value_optimiser.optimizer.zero_grad(set_to_none=True)
+            self.value_optimiser.drop_gradients()
 
     def _describe(self, measured: Measured, targets: Targets) -> dict[str, float]:
         """Figures of the rollouts before the update: reward, KL, exploration, and how well sampler and trainer agree."""

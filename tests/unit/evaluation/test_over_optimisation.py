@@ -43,7 +43,7 @@ def test_r_squared_golden_value() -> None:
 def test_over_optimisation_is_seen() -> None:
     summary = summarise_over_optimisation(CURVE)
     assert summary.over_optimised
-    assert (summary.kl_at_peak, summary.gold_peak) == (4.0, pytest.approx(0.5 + gao(4.0, 0.6, 0.4)))
+    assert (summary.kl_at_peak, summary.gold_peak) == pytest.approx((4.0, 0.5 + gao(4.0, 0.6, 0.4)))
     assert (summary.kl_end, summary.gold_end) == (64.0, CURVE[-1].gold)
     assert summary.proxy_end > summary.proxy_at_peak
     assert summary.as_dict()["gold_fit"]["beta"] == pytest.approx(0.4)

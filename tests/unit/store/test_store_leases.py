@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from assent.store import Judgements, NewPerson, Store, add_people, counts, get_tasks, open_tasks, rankings
+from assent.store import Judgements, NewPerson, Store, add_people, counts, dump_rows, get_tasks, open_tasks, rankings
 from assent.types.errors import DataError
 from assent.types.feedback import Judgement, PersonKind
 
@@ -80,6 +80,7 @@ def test_an_expired_lease_returns_to_the_pool(
     clock.advance(1)
     taken = judgements.lease(tasks[:1], quick, seed=5)
     assert len(taken) == 1
+    assert (counts(store).leased, len(dump_rows(store)["assignments"])) == (2, 3), "the first lease is marked expired"
     with pytest.raises(DataError, match="ran out"):
         judgements.submit(late[0].id, judge(late[0]), late[0].idempotency_key)
     assert judgements.submit(late[1].id, judge(late[1]), late[1].idempotency_key) == 1, "no one took its room"

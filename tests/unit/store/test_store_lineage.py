@@ -175,5 +175,9 @@ def test_promotion(store: Store, ids: dict[str, str]) -> None:
     assert found is not None and found.id == second
     newest = latest(store, "policy")
     assert newest is not None and newest.id == third
-    assert [p.promoted for p in list_promotions(store)] == [False, True]
+    record_promotion(store, third, 3, True)
+    found = promoted(store)
+    assert found is not None and found.id == third
+    assert promoted(store, "reward") is None
+    assert [p.promoted for p in list_promotions(store)] == [False, True, True]
     finish_run(store, "round1-rl", {})

@@ -1,0 +1,1 @@
+"""How fast is it here? Runnable by anyone, with nothing to download."""

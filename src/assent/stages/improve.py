@@ -1,0 +1,191 @@
+"""RL: improve the current policy against the scores, under a KL penalty to the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assent.algorithms.ppo import PPO
+from assent.config.algorithm import PPOSettings
+from assent.config.settings import RLSettings
+from assent.functional import sequence_kl
+from assent.functional.batching import make_batch, split_by_tokens
+from assent.models.loading import context_length, stop_ids
+from assent.models.policy import Policy, completion_logprobs
+from assent.models.scalar import load_scalar_model
+from assent.models.value import value_from_reward
+from assent.rewards.scorer import Scorer
+from assent.rollouts.collector import collect_rollouts
+from assent.rollouts.local import LocalGenerator
+from assent.stages.project import Project
+from assent.stages.reward import load_scorer
+from assent.store.runs import finish_run
+from assent.training.loop import LoopSettings, run_steps
+from assent.training.rl import RLParts, RLTraining
+from assent.types.messages import Prompt
+from assent.types.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Start:
+    """What RL starts from: artifact ids, and no reward model where a callable gives the scores."""
+
+    policy: str
+    reference: str
+    reward: str | None
+
+
+def improve(project: Project, round: int, start: Start, run_id: str | None = None) -> str:
+    """One round of RL. Returns the new policy's id."""
+    settings = project.settings
+    return run_rl(project, round, start, run_id or f"round{round}-rl", settings.algorithm, settings.rl, "policy")
+
+
+def run_rl(
+    project: Project, round: int, start: Start, run_id: str, algorithm: PPOSettings, rl: RLSettings, kind: str
+) -> str:
+    """RL with these settings; the outcome is kept as an artifact of this kind."""
+    inputs = {"policy": start.policy, "reference": start.reference}
+    if start.reward is not None:
+        inputs["reward"] = start.reward
+    sections = ("model", "sampling", "algorithm", "rl", "reward", "prompts")
+    run = project.begin(run_id, "rl", round, sections, inputs)
+    if run.done:
+        return str(run.result["policy"])
+    parts, version = _parts(project, start, algorithm, run_id)
+    training = RLTraining(
+        parts,
+        rl,
+        algorithm,
+        project.sampling,
+        project.seed(run_id),
+        project.settings.compute,
+        _evaluation(project, parts, rl, run_id),
+    )
+    version.training = training
+    loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
+    run_steps(training, project.run_dir(run_id), loop, project.progress, kind if kind != "policy" else "rl (ppo)")
+    final = _evaluation(project, parts, rl, run_id)(rl.steps)
+
+    def write(folder: Path) -> None:
+        parts.policy.save(folder, base_name=start.reference)
+        parts.chat.tokenizer.save_pretrained(folder)
+
+    parents = [start.policy, start.reference, *([start.reward] if start.reward else [])]
+    name = project.keep(kind, run_id, write, {"steps": rl.steps, "algorithm": algorithm.type, **final}, parents)
+    finish_run(project.store, run_id, {"policy": name, "heldout": final})
+    project.tidy(run_id)
+    return name
+
+
+@dataclass
+class _Version:
+    """Names the weights in use: the run and how many updates they have had."""
+
+    run_id: str
+    training: RLTraining | None = None
+
+    def __call__(self) -> str:
+        return f"{self.run_id}+{self.training.updates if self.training else 0}"
+
+
+def _parts(project: Project, start: Start, algorithm: PPOSettings, run_id: str) -> tuple[RLParts, _Version]:
+    settings = project.settings
+    chat = project.chat(start.policy)
+    policy = Policy(
+        project.folder(start.policy),
+        project.folder(start.reference),
+        settings.model.lora,
+        settings.model.dtype,
+        project.device,
+        project.seed(run_id, "adapter"),
+    )
+    version = _Version(run_id)
+    generator = LocalGenerator(
+        policy.model, stop_ids(policy.model, chat.tokenizer), version, settings.sampling.batch_size
+    )
+    train = project.prompts["train"]
+    return (
+        RLParts(
+            policy=policy,
+            value_model=_value_model(project, start, run_id),
+            algorithm=PPO(algorithm),
+            generator=generator,
+            scorer=scorer_of(project, start.reward),
+            chat=chat,
+            prompts=train,
+            prompt_ids=project.encode(chat, train, context_length(policy.model)),
+            device=project.device,
+        ),
+        version,
+    )
+
+
+def scorer_of(project: Project, reward: str | None) -> Scorer:
+    """The user's callable, or the reward model."""
+    if project.reward_function is not None:
+        return project.reward_function
+    if reward is None:
+        raise ValueError("neither a reward model nor reward.function")
+    return load_scorer(project, reward)
+
+
+def _value_model(project: Project, start: Start, run_id: str) -> Any:
+    """Initialised from the reward model where there is one, else from the reference with a head of zeros."""
+    source = start.reward or start.reference
+    fresh = None if start.reward else project.seed(run_id, "value head")
+    model = load_scalar_model(project.folder(source), project.settings.model.dtype, fresh_head_seed=fresh)
+    return value_from_reward(model, project.settings.model.lora, project.seed(run_id, "value"), zero=not start.reward).to(
+        project.device
+    )
+
+
+def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -> Callable[[int], dict[str, float]]:
+    """Figures on held-out prompts: the same prompts and the same random numbers every time."""
+    prompts = project.prompts["test"][:: max(1, len(project.prompts["test"]) // rl.evaluate_prompts)]
+    prompts = prompts[: rl.evaluate_prompts]
+    ids = project.encode(parts.chat, prompts, context_length(parts.policy.model))
+    seed = project.seed("rl evaluation")
+
+    def evaluate(_: int) -> dict[str, float]:
+        rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, 1, project.sampling, seed)
+        return describe_rollouts(project, parts.policy, parts.scorer, prompts, rollouts)
+
+    return evaluate
+
+
+def describe_rollouts(
+    project: Project, policy: Policy, scorer: Scorer, prompts: list[Prompt], rollouts: list[Rollout]
+) -> dict[str, float]:
+    """Mean proxy score, KL in nats per sequence, length in tokens, and the gold judge's mark where there is one."""
+    asked = [prompts[rollout.prompt_index] for rollout in rollouts]
+    texts = [rollout.text for rollout in rollouts]
+    scores = scorer.score(asked, texts)
+    figures = {
+        "proxy": sum(scores) / len(scores),
+        "kl": mean_kl(project, policy, rollouts),
+        "length": sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
+    }
+    if (marks := project.marks) is not None:
+        gold = [marks(prompt, text).overall for prompt, text in zip(asked, texts, strict=True)]
+        figures["gold"] = sum(gold) / len(gold)
+    return figures
+
+
+@torch.no_grad()
+def mean_kl(project: Project, policy: Policy, rollouts: list[Rollout]) -> float:
+    """Mean over sequences of log π − log π_ref summed over tokens, in nats (the k1 estimate on fresh samples)."""
+    lengths = [len(rollout.prompt_ids) + len(rollout.completion_ids) for rollout in rollouts]
+    total = 0.0
+    temperature = project.sampling.temperature
+    for group in split_by_tokens(lengths, project.settings.compute.tokens_per_microbatch):
+        chosen = [rollouts[i] for i in group]
+        batch = make_batch([r.prompt_ids for r in chosen], [r.completion_ids for r in chosen]).to(project.device)
+        logprobs, _ = completion_logprobs(policy.model, batch, temperature)
+        ref = policy.reference_logprobs(batch, temperature)
+        total += float(sequence_kl(logprobs, ref, batch.completion_mask).sum())
+    return total / len(rollouts)

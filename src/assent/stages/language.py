@@ -1,0 +1,164 @@
+"""Where the initial model comes from: pretrained from scratch or the user's own, then fine-tuned on demonstrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assent.data.files import read_demonstrations, read_texts
+from assent.data.tokenizer import train_tokenizer
+from assent.models.loading import build_llama, context_length, load_causal_lm, load_tokenizer
+from assent.models.policy import add_adapter, save_merged
+from assent.stages.project import Project
+from assent.store import artifact_id, hash_folder, register_artifact
+from assent.store.runs import finish_run
+from assent.training.language_model import Example, LanguageModelTraining, mean_nll, packed_examples
+from assent.training.loop import LoopSettings, run_steps
+from assent.types.errors import DataError, ModelError
+from assent.types.messages import Prompt
+
+HELD_OUT_ROWS = 32  # of the corpus, never trained on: the perplexity reported
+SPACE_RESERVE = 4  # tokens
+
+
+def base_model(project: Project, run_id: str = "pretrain") -> str:
+    """The base: the user's checkpoint as it is, or a model pretrained from scratch. Returns the artifact's id."""
+    if project.settings.model.path is not None:
+        return import_checkpoint(project)
+    run = project.begin(run_id, "pretrain", 0, ("model", "pretrain"))
+    if run.done:
+        return str(run.result["base"])
+    settings = project.settings
+    texts = _corpus(project)
+    tokenizer = train_tokenizer(texts, settings.model.shape.vocab_size, settings.model.shape.context)
+    documents = [[*tokenizer(text.rstrip())["input_ids"], tokenizer.eos_token_id] for text in texts]
+    rows = packed_examples(documents, settings.model.shape.context // 2)
+    if len(rows) <= 2 * HELD_OUT_ROWS:
+        raise DataError(
+            f"the pretraining texts hold only {sum(map(len, documents))} tokens: too few to learn a language from",
+            f"give at least {3 * HELD_OUT_ROWS * settings.model.shape.context // 2} tokens of text (pretrain.texts)",
+        )
+    held_out, rows = rows[:: len(rows) // HELD_OUT_ROWS], _without_every(rows, len(rows) // HELD_OUT_ROWS)
+    model = build_llama(settings.model.shape, tokenizer, project.seed("weights")).to(project.device)
+    training = LanguageModelTraining(model, rows, settings.pretrain, project.seed("pretrain"), settings.compute)
+    loop = LoopSettings(settings.pretrain.steps, settings.pretrain.checkpoint_every)
+    run_steps(training, project.run_dir(run_id), loop, project.progress, "pretrain")
+    nll = mean_nll(model, held_out, settings.compute.tokens_per_microbatch)
+    card = {"parameters": sum(p.numel() for p in model.parameters()), "held_out_nats_per_token": nll}
+    name = project.keep("base", run_id, lambda folder: _save(model, tokenizer, folder), card)
+    finish_run(project.store, run_id, {"base": name, **card})
+    project.tidy(run_id)
+    return name
+
+
+def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
+    """Supervised fine-tuning on demonstrations; where there are none, the base model is the initial policy."""
+    demonstrations = _demonstrations(project)
+    if demonstrations is None:
+        return base
+    run = project.begin(run_id, "sft", 0, ("model", "sft", "prompts"), {"base": base})
+    if run.done:
+        return str(run.result["sft"])
+    settings = project.settings
+    chat = project.chat(base)
+    model: Any = load_causal_lm(project.folder(base), settings.model.dtype, tokenizer=chat.tokenizer)
+    examples = _examples(project, demonstrations, chat, context_length(model))
+    if settings.model.lora.rank > 0:
+        model = add_adapter(model, settings.model.lora, "CAUSAL_LM", project.seed("sft", "adapter"))
+    model.to(project.device).train()
+    training = LanguageModelTraining(model, examples, settings.sft, project.seed("sft"), settings.compute)
+    loop = LoopSettings(settings.sft.steps, settings.sft.checkpoint_every)
+    run_steps(training, project.run_dir(run_id), loop, project.progress, "sft")
+
+    def write(folder: Path) -> None:
+        if settings.model.lora.rank > 0:
+            save_merged(model, folder)
+            chat.tokenizer.save_pretrained(folder)
+        else:
+            _save(model, chat.tokenizer, folder)
+
+    card = {"demonstrations": len(examples)}
+    name = project.keep("sft", run_id, write, card, parents=[base])
+    finish_run(project.store, run_id, {"sft": name, **card})
+    project.tidy(run_id)
+    return name
+
+
+def import_checkpoint(project: Project) -> str:
+    """Register the user's checkpoint where it lies; a hub id is downloaded first.
+
+    Raises:
+        ModelError: no checkpoint or tokenizer there, or they do not fit together.
+    """
+    folder = local_checkpoint(project)
+    tokenizer = load_tokenizer(folder)
+    load_causal_lm(folder, tokenizer=tokenizer)
+    digest = hash_folder(folder)
+    card = {"source": project.settings.model.path}
+    return register_artifact(
+        project.store, "base", digest, str(folder), card, artifact_id=artifact_id("base", digest)
+    )
+
+
+def local_checkpoint(project: Project) -> Path:
+    """The local folder of model.path; hub ids go through the hub's own cache."""
+    path = project.settings.model.path or ""
+    if (folder := project.resolve(path)).exists():
+        return folder.absolute()
+    if path.startswith((".", "/", "~")) or path.count("/") > 1:
+        raise ModelError(f"{path}: no such directory", "check model.path")
+    import huggingface_hub
+
+    try:
+        found = huggingface_hub.snapshot_download(path, revision=project.settings.model.revision)
+    except Exception as error:
+        raise ModelError(
+            f"{path}: no such directory, and the hub does not give it: {str(error).splitlines()[0]}",
+            "check model.path, the network, or your access to the model",
+        ) from error
+    return Path(found)
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _corpus(project: Project) -> list[str]:
+    if project.settings.pretrain.texts is not None:
+        return read_texts(project.resolve(project.settings.pretrain.texts))
+    if project.world is None:
+        raise ModelError("nothing to pretrain on", "give model.path, or pretrain.texts, or a bundled task")
+    return project.world.pretraining_texts(project.seed("corpus"))
+
+
+def _demonstrations(project: Project) -> list[tuple[Prompt, str]] | None:
+    if project.settings.sft.demonstrations is not None:
+        return read_demonstrations(project.resolve(project.settings.sft.demonstrations))
+    if project.world is not None and project.settings.prompts.path is None:
+        return project.world.demonstrations(project.seed("demonstrations"))
+    return None
+
+
+def _examples(project: Project, pairs: list[tuple[Prompt, str]], chat: Any, context: int) -> list[Example]:
+    where = project.settings.sft.demonstrations or f"task {project.settings.task}"
+    answers = [chat.completion_ids(answer) for _, answer in pairs]
+    longest = max(map(len, answers))
+    if longest >= context:
+        number = max(range(len(answers)), key=lambda index: len(answers[index])) + 1
+        raise DataError(
+            f"{where}, demonstration {number}: its completion has {longest} tokens; the context is {context}",
+            "shorten it, or leave it out",
+        )
+    prompts = chat.encode_prompts([prompt for prompt, _ in pairs], context - SPACE_RESERVE, where)
+    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True), start=1):
+        if len(prompt) + len(answer) > context:
+            raise DataError(
+                f"{where}, demonstration {number}: {len(prompt) + len(answer)} tokens; the context is {context}",
+                "shorten it, or leave it out",
+            )
+    return list(zip(prompts, answers, strict=True))
+
+
+def _without_every(rows: list[Example], step: int) -> list[Example]:
+    return [row for index, row in enumerate(rows) if index % step]

@@ -1,0 +1,205 @@
+"""An open project: its workspace, store, settings, prompts and gold judge, and what every stage does alike."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from assent.config import Settings, dump_settings
+from assent.data.callables import load_callable
+from assent.data.chat import ChatFormat
+from assent.data.files import read_prompts
+from assent.models.loading import load_tokenizer
+from assent.rewards.scorer import CallableScorer, Scorer
+from assent.store import (
+    Artifact,
+    Run,
+    Store,
+    Workspace,
+    add_prompts,
+    artifact_id,
+    atomic_dir,
+    get_artifact,
+    hash_folder,
+    register_artifact,
+    start_run,
+    write_atomic,
+)
+from assent.tasks import load_world
+from assent.training.interrupt import raise_if_stopped
+from assent.training.precision import choose_device
+from assent.types.errors import DataError, SettingsError
+from assent.types.feedback import Marks
+from assent.types.messages import Prompt
+from assent.types.protocols import MarksFn, Progress, SamplingParams, Silent, World
+from assent.types.seeds import derive_seed
+
+
+@dataclass
+class Project:
+    """Everything a stage is given.
+
+    Args:
+        workspace: the folder.
+        store: its database, open.
+        settings: resolved.
+        progress: where long work tells how far it is.
+        force: go on with an unhealthy reward model.
+    """
+
+    workspace: Workspace
+    store: Store
+    settings: Settings
+    progress: Progress = field(default_factory=Silent)
+    force: bool = False
+
+    @cached_property
+    def world(self) -> World | None:
+        """The bundled task, if the project uses one."""
+        return None if self.settings.task is None else load_world(self.settings.task)
+
+    @cached_property
+    def prompts(self) -> dict[str, list[Prompt]]:
+        """The prompts by split."""
+        if self.settings.prompts.path is None:
+            if self.world is None:
+                raise SettingsError("no prompts: neither prompts.path nor task is set")
+            return {split: self.world.prompts(split) for split in ("train", "test")}
+        path = self.resolve(self.settings.prompts.path)
+        found = read_prompts(path, self.settings.prompts.test_share)
+        return {split: [prompt for prompt in found if prompt.split == split] for split in ("train", "test")}
+
+    @cached_property
+    def prompt_ids(self) -> dict[str, list[int]]:
+        """The prompts' ids in the store, by split, in the order of `prompts`."""
+        return {split: add_prompts(self.store, self.prompts[split]) for split in ("train", "test")}
+
+    @cached_property
+    def marks(self) -> MarksFn | None:
+        """The gold judge: the task's, or the user's callable; None if there is none."""
+        if self.settings.people.marks is not None:
+            function = load_callable(self.settings.people.marks, "people.marks")
+            return lambda prompt, completion: read_marks(function(prompt.text, completion), self.settings.people.marks)
+        return None if self.world is None else self.world.marks
+
+    @cached_property
+    def reward_function(self) -> Scorer | None:
+        """The user's own reward, in place of a reward model."""
+        if (name := self.settings.reward.function) is None:
+            return None
+        return CallableScorer(load_callable(name, "reward.function"), name)
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """How completions are drawn."""
+        return SamplingParams(self.settings.sampling.temperature, self.settings.sampling.max_new_tokens)
+
+    @cached_property
+    def device(self) -> Any:
+        """Where models live."""
+        return choose_device(self.settings.compute)
+
+    def resolve(self, path: str) -> Path:
+        """A path from the settings: relative ones start at the workspace."""
+        given = Path(path).expanduser()
+        return given if given.is_absolute() else self.workspace.path / given
+
+    def seed(self, *address: int | str) -> int:
+        """A seed of this project's for this address."""
+        return derive_seed(self.settings.seed, *address)
+
+    def artifact(self, name: str) -> Artifact:
+        """An artifact of the store."""
+        return get_artifact(self.store, name)
+
+    def folder(self, artifact: str) -> Path:
+        """Where an artifact's files lie; a user's own checkpoint stays where it is."""
+        return self.resolve(self.artifact(artifact).path)
+
+    def chat(self, artifact: str) -> ChatFormat:
+        """How texts become tokens for this model."""
+        return ChatFormat(load_tokenizer(self.folder(artifact)), self.settings.prompts.template)
+
+    def encode(self, chat: ChatFormat, prompts: Sequence[Prompt], context: int) -> list[list[int]]:
+        """Prompt tokens, each with room for a completion in the context."""
+        where = self.settings.prompts.path or f"task {self.settings.task}"
+        room = context - self.settings.sampling.max_new_tokens
+        if room < 1:
+            raise SettingsError(
+                f"sampling.max_new_tokens {self.settings.sampling.max_new_tokens} leaves no room for a prompt in the"
+                f" model's context of {context} tokens",
+                "lower sampling.max_new_tokens",
+            )
+        return chat.encode_prompts(prompts, room, where)
+
+    def begin(
+        self, run_id: str, kind: str, round: int, sections: Iterable[str], inputs: Mapping[str, str] | None = None
+    ) -> Run:
+        """Start a stage's run, or take it up again; its resolved settings are written into its folder."""
+        raise_if_stopped("all finished stages are saved")
+        wanted = set(sections) | {"seed", "task"}
+        settings = self.settings.model_dump(mode="json", include=wanted)
+        run = start_run(self.store, run_id, kind, round, settings, inputs or {})
+        if not run.done:
+            write_atomic(self.run_dir(run_id) / "settings.toml", dump_settings(self.settings))
+        return run
+
+    def run_dir(self, run_id: str) -> Path:
+        """The run's folder."""
+        return self.workspace.run_dir(run_id)
+
+    def keep(
+        self,
+        kind: str,
+        run_id: str,
+        write: Callable[[Path], None],
+        card: Mapping[str, Any],
+        parents: Iterable[str] = (),
+        judgement_ids: Iterable[int] = (),
+    ) -> str:
+        """Save an artifact under the hash of its content and register it; returns its id.
+
+        It is written aside first, so that a full disk or a kill leaves no half artifact.
+        """
+        aside = self.run_dir(run_id) / f".{kind}"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        write(aside)
+        digest = hash_folder(aside)
+        final = self.workspace.artifact_dir(kind, artifact_id(kind, digest))
+        with atomic_dir(final) as folder:
+            for item in sorted(aside.iterdir()):
+                os.rename(item, folder / item.name)
+        shutil.rmtree(aside, ignore_errors=True)
+        return register_artifact(
+            self.store, kind, digest, self.workspace.relative(final), card, run_id, parents, judgement_ids
+        )
+
+    def tidy(self, run_id: str) -> None:
+        """Drop the checkpoints of a run whose outcome is kept."""
+        shutil.rmtree(self.run_dir(run_id) / "checkpoints", ignore_errors=True)
+
+
+def read_marks(value: Any, name: str | None) -> Marks:
+    """What a user's marks function gave, as marks: Marks, a mapping of criteria, or one number for all.
+
+    Raises:
+        DataError: it is none of these, or not within [0, 1].
+    """
+    if isinstance(value, Marks):
+        return value
+    try:
+        if isinstance(value, Mapping):
+            found = Marks(*(float(value.get(key, 1.0)) for key in ("helpful", "honest", "harmless", "fluency")))
+        else:
+            found = Marks(float(value), float(value), float(value), 1.0)
+    except (TypeError, ValueError):
+        raise DataError(f"people.marks {name} gave {value!r}", "return a number or a mapping of criteria") from None
+    if not all(0.0 <= mark <= 1.0 for mark in (found.helpful, found.honest, found.harmless, found.fluency)):
+        raise DataError(f"people.marks {name} gave {value!r}", "every mark must lie in [0, 1]")
+    return found

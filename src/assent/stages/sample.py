@@ -1,0 +1,124 @@
+"""Completions of the current policy, and the tasks in which people will rank them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assent.data.chat import ChatFormat
+from assent.models.loading import context_length, load_causal_lm, stop_ids
+from assent.rollouts.collector import collect_rollouts
+from assent.rollouts.local import LocalGenerator
+from assent.stages.project import Project
+from assent.store import NewTask, add_completions, add_tasks
+from assent.store.runs import finish_run
+from assent.training.interrupt import raise_if_stopped
+from assent.training.order import endless
+from assent.types.errors import SettingsError
+from assent.types.feedback import LabelKind
+from assent.types.messages import Prompt
+from assent.types.rollout import Rollout
+from assent.types.seeds import derive_seed
+
+
+@dataclass
+class Writer:
+    """A policy that is only sampled from."""
+
+    project: Project
+    artifact: str
+    name: str = "sample"
+
+    def __post_init__(self) -> None:
+        self.chat: ChatFormat = self.project.chat(self.artifact)
+        self.model: Any = load_causal_lm(
+            self.project.folder(self.artifact), self.project.settings.model.dtype, tokenizer=self.chat.tokenizer
+        )
+        self.model.to(self.project.device).eval()
+
+    def write(self, prompts: Sequence[Prompt], samples: int, seed: int) -> list[Rollout]:
+        """`samples` rollouts of each prompt."""
+        progress = self.project.progress
+
+        def tell(done: int, total: int) -> None:
+            progress.advance(done, f"of {total} completions")
+            raise_if_stopped("all finished stages are saved")
+
+        generator = LocalGenerator(
+            self.model,
+            stop_ids(self.model, self.chat.tokenizer),
+            lambda: self.artifact,
+            self.project.settings.sampling.batch_size,
+            tell,
+        )
+        ids = self.project.encode(self.chat, prompts, context_length(self.model))
+        progress.start(self.name, samples * len(prompts))
+        rollouts = collect_rollouts(
+            generator, self.chat, prompts, ids, samples, self.project.sampling, seed
+        )
+        progress.finish()
+        return rollouts
+
+
+def sample_run(round: int) -> str:
+    """The name of a round's sampling run, which its tasks hang on."""
+    return f"round{round}-sample"
+
+
+def sample(project: Project, round: int, policy: str) -> str:
+    """Sample K completions for each of the round's tasks and put the tasks up for people. Returns the run's id."""
+    run_id = sample_run(round)
+    run = project.begin(run_id, "sample", round, ("sampling", "people", "prompts"), {"policy": policy})
+    if run.done:
+        return run_id
+    people = project.settings.people
+    chosen = _choose_prompts(project, round)
+    prompts = [project.prompts["train"][index] for index in chosen]
+    rollouts = Writer(project, policy).write(prompts, people.completions_per_ranking, project.seed(run_id, "tokens"))
+    prompt_ids = [project.prompt_ids["train"][index] for index in chosen]
+    completions = add_completions(project.store, run_id, prompt_ids, rollouts, project.sampling, policy)
+    tasks = []
+    for place, (index, prompt_id) in enumerate(zip(chosen, prompt_ids, strict=True)):
+        held_out = is_held_out(project, project.prompts["train"][index])
+        first = place * people.completions_per_ranking
+        tasks.append(
+            NewTask(
+                prompt_id,
+                tuple(completions[first : first + people.completions_per_ranking]),
+                LabelKind.RANKING,
+                overlap=people.overlap if held_out else 1,
+                purpose="holdout" if held_out else "train",
+            )
+        )
+    add_tasks(project.store, run_id, tasks)
+    finish_run(project.store, run_id, {"tasks": len(tasks), "judgements_wanted": sum(task.overlap for task in tasks)})
+    return run_id
+
+
+def is_held_out(project: Project, prompt: Prompt) -> bool:
+    """True for the prompts whose judgements only ever measure the reward model; the same in every round."""
+    share = derive_seed(project.settings.seed, "holdout", prompt.text) / 2.0**63
+    return share < project.settings.people.holdout_share
+
+
+def _choose_prompts(project: Project, round: int) -> list[int]:
+    """Train prompts, every one before any comes again, until the round's judgements are spent."""
+    people = project.settings.people
+    train = project.prompts["train"]
+    chosen: list[int] = []
+    spent = 0
+    for index in endless(len(train), project.seed("tasks", round), "prompts"):
+        cost = people.overlap if is_held_out(project, train[index]) else 1
+        if spent + cost > people.rankings_per_round:
+            break
+        chosen.append(index)
+        spent += cost
+    kinds = {is_held_out(project, train[index]) for index in chosen}
+    if kinds != {True, False}:
+        raise SettingsError(
+            f"people.rankings_per_round = {people.rankings_per_round} with {len(train)} training prompts leaves none"
+            f" {'to train the reward model' if kinds == {True} else 'held out to measure it'}",
+            "raise people.rankings_per_round, give more prompts, or change people.holdout_share",
+        )
+    return chosen
