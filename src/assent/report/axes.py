@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from assent.report.wording import number
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -27,17 +25,20 @@ class Axis:
         return min(1.0, max(0.0, (value - low) / (high - low)))
 
     def tick_label(self, tick: float) -> str:
-        """The tick as it is written, with as many decimals as its neighbours need."""
-        if self.percent:
-            tick *= 100
-        gaps = [abs(b - a) for a, b in pairwise(self.ticks) if a != b]
-        step = min(gaps, default=1.0) * (100 if self.percent else 1)
-        if abs(tick) >= 1e5 or step < 1e-4:
-            return number(tick, 2)
-        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        if round(step * 10**decimals, 6) % 1:  # a step of 0.25 needs a decimal more than one of 0.2
+        """The tick as it is written, with as many digits as it takes to tell it from its neighbours."""
+        scale = 100 if self.percent else 1
+        step = scale * min((b - a for a, b in pairwise(self.ticks)), default=1.0)
+        decimals = -math.floor(math.log10(step) + 1e-9)  # below 0 for steps of ten and more
+        if round(step * 10.0**decimals, 6) % 1:  # a step of 0.25 needs a decimal more than one of 0.2
             decimals += 1
-        return f"{tick:.{decimals}f}".replace("-", "−") + ("%" if self.percent else "")
+        tick, largest = scale * tick, scale * max(abs(self.low), abs(self.high))
+        if tick == 0 or 1e-3 <= largest < 1e6:
+            text = f"{tick:.{0 if tick == 0 and largest < 1e-3 else max(0, decimals)}f}"
+        else:
+            digits = max(0, math.floor(math.log10(abs(tick)) + 1e-9) + decimals)
+            mantissa, exponent = f"{tick:.{digits}e}".split("e")
+            text = f"{mantissa}e{int(exponent)}"
+        return text.replace("-", "−") + ("%" if self.percent else "")
 
 
 def fit_axis(

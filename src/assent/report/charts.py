@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from assent.report.axes import Axis, fit_axis
 from assent.report.data import CalibrationBin
@@ -213,10 +214,12 @@ def _thinned(points: Sequence[Point], most: int) -> list[Point]:
 def running_mean(points: Sequence[Point]) -> list[Point]:
     """Mean of x and y over a centred window of about a twelfth of the points, shorter at the ends."""
     half = max(1, len(points) // 24)
+    sums = [list(accumulate((point[axis] for point in points), initial=0.0)) for axis in (0, 1)]
     means = []
     for i in range(len(points)):
-        window = points[max(0, i - half) : i + half + 1]
-        means.append((sum(x for x, _ in window) / len(window), sum(y for _, y in window) / len(window)))
+        start, end = max(0, i - half), min(len(points), i + half + 1)
+        x, y = ((along[end] - along[start]) / (end - start) for along in sums)
+        means.append((x, y))
     return means
 
 

@@ -12,7 +12,7 @@ CRITERIA = {
     "honest": "is it true?",
     "harmless": "is it safe?",
     "fluency": "is it language?",
-    "overall": "the three, scaled by fluency",
+    "overall": "all in all",
 }
 
 

@@ -1,0 +1,57 @@
+"""The whole loop on one screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from assent.stages.compare import Contest, compare
+from assent.stages.improve import Start, improve
+from assent.stages.judge import LABELLERS, collect_judgements
+from assent.stages.language import base_model, fine_tune
+from assent.stages.project import Project
+from assent.stages.reward import check_health, train_reward
+from assent.stages.sample import sample
+from assent.stages.unpenalised import run_unpenalised
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the loop stands: artifact ids."""
+
+    base: str
+    initial: str  # after supervised fine-tuning: the first policy, and the reference of the KL penalty
+    policy: str  # in service: the one promoted last, or the initial one
+
+
+def run_loop(project: Project, rounds: int) -> Outcome:
+    """Run the loop to round `rounds`, from wherever it stopped. Every stage that is done is left as it is."""
+    base = base_model(project)
+    initial = fine_tune(project, base)
+    policy = initial
+    for round in range(1, rounds + 1):
+        reward = learn_reward(project, round, policy, initial)
+        new = improve(project, round, Start(policy, initial, reward))
+        if round == 1 and reward is not None:
+            run_unpenalised(project, round, Start(policy, initial, reward))
+        verdict = compare(project, round, Contest(new, policy, initial, base, reward))["verdict"]
+        policy = new if verdict["promoted"] else policy
+        announce(project, round, verdict)
+    return Outcome(base, initial, policy)
+
+
+def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:
+    """People rank the policy's completions, and a reward model learns from all rankings so far."""
+    if project.settings.reward.function is not None:
+        return None
+    tasks = sample(project, round, policy)
+    collect_judgements(project, tasks, LABELLERS)
+    reward = train_reward(project, round, initial)
+    check_health(project, round, reward)
+    return reward
+
+
+def announce(project: Project, round: int, verdict: dict[str, Any]) -> None:
+    """One line on what became of the round."""
+    word = "promoted" if verdict["promoted"] else "not promoted"
+    project.progress.say(f"round {round}: {word}: {'; '.join(verdict['reasons'])}")

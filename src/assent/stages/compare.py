@@ -1,0 +1,178 @@
+"""The blind comparison on held-out prompts, and the promotion that hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assent.evaluation import PairVote, decide, gold_win_rate, pair_vote, people_win_rate
+from assent.feedback import bootstrap_mean
+from assent.models.policy import Policy
+from assent.stages.improve import mean_kl, scorer_of
+from assent.stages.judge import EVALUATORS, collect_judgements
+from assent.stages.project import Project
+from assent.stages.sample import Writer
+from assent.store import Judgements, NewTask, add_completions, add_tasks, get_tasks, rankings, record_promotion
+from assent.store.runs import finish_run
+from assent.types.feedback import CRITERIA, LabelKind, Marks
+from assent.types.messages import Prompt
+from assent.types.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is compared: artifact ids. `old` is the policy in service, `reference` what the KL is measured against."""
+
+    new: str
+    old: str
+    reference: str
+    base: str
+    reward: str | None
+
+
+def compare(project: Project, round: int, contest: Contest, run_id: str | None = None) -> dict[str, Any]:
+    """Let people compare new with old (and with the reference) without knowing which is which; promote or not.
+
+    Returns the result that is kept: `verdict`, `versus_reference`, `criteria` per policy, `kl`.
+    """
+    run_id = run_id or f"round{round}-eval"
+    inputs = {"new": contest.new, "old": contest.old, "reference": contest.reference}
+    run = project.begin(run_id, "eval", round, ("sampling", "evaluation", "prompts", "model"), inputs)
+    if run.done:
+        return dict(run.result)
+    prompts, prompt_ids = _held_out(project)
+    written = _write(project, contest, prompts, run_id)
+    completions = {
+        name: add_completions(project.store, run_id, prompt_ids, rollouts, project.sampling, name)
+        for name, rollouts in written.items()
+    }
+    rivals = list(dict.fromkeys([contest.old, contest.reference]))
+    votes: dict[str, list[PairVote]] = {}
+    if project.settings.people.kind != "none":
+        votes = _ask_people(project, run_id, prompt_ids, completions, contest.new, rivals)
+    result = _result(project, round, contest, prompts, written, votes, run_id)
+    promoted = bool(result["verdict"]["promoted"])
+    record_promotion(project.store, contest.new, round, promoted, result["verdict"])
+    finish_run(project.store, run_id, result)
+    return result
+
+
+def _held_out(project: Project) -> tuple[list[Prompt], list[int]]:
+    prompts, ids = project.prompts["test"], project.prompt_ids["test"]
+    step = max(1, len(prompts) // project.settings.evaluation.prompts)
+    count = project.settings.evaluation.prompts
+    return prompts[::step][:count], ids[::step][:count]
+
+
+def _write(
+    project: Project, contest: Contest, prompts: Sequence[Prompt], run_id: str
+) -> dict[str, list[Rollout]]:
+    """One completion of each prompt by each policy that is compared."""
+    names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
+    return {
+        name: Writer(project, name, f"answers of {name}").write(prompts, 1, project.seed(run_id, "answers", name))
+        for name in names
+    }
+
+
+def _ask_people(
+    project: Project,
+    run_id: str,
+    prompt_ids: Sequence[int],
+    completions: Mapping[str, Sequence[int]],
+    new: str,
+    rivals: Sequence[str],
+) -> dict[str, list[PairVote]]:
+    """Every prompt, new against each rival, by evaluators who never labelled for training."""
+    judges = project.settings.evaluation.judges_per_pair
+    tasks = [
+        NewTask(prompt_id, (completions[new][i], completions[rival][i]), LabelKind.RANKING, judges, "evaluate")
+        for rival in rivals
+        for i, prompt_id in enumerate(prompt_ids)
+    ]
+    add_tasks(project.store, run_id, tasks)
+    collect_judgements(project, run_id, EVALUATORS, "evaluate")
+    rival_of = {completion: rival for rival in rivals for completion in completions[rival]}
+    judgements = Judgements(project.store)
+    task_of = {task.task.completion_ids: task.id for task in get_tasks(project.store, run_id, "evaluate")}
+    votes: dict[str, list[PairVote]] = {rival: [] for rival in rivals}
+    for ranking in rankings(project.store, [run_id], "evaluate"):
+        shown = judgements.get(ranking.judgement_id).order_shown
+        vote = pair_vote(ranking.prompt_id, task_of[ranking.completion_ids], ranking.ranks, shown, 0)
+        votes[rival_of[ranking.completion_ids[1]]].append(vote)
+    return votes
+
+
+def _result(
+    project: Project,
+    round: int,
+    contest: Contest,
+    prompts: Sequence[Prompt],
+    written: Mapping[str, Sequence[Rollout]],
+    votes: Mapping[str, Sequence[PairVote]],
+    run_id: str,
+) -> dict[str, Any]:
+    settings, seed = project.settings, project.seed(run_id, "intervals")
+    marks = _marks(project, prompts, written)
+    measure = _measure(project, contest, prompts, written, marks)
+    index = list(range(len(prompts)))
+
+    def versus(rival: str) -> dict[str, Any]:
+        resamples = settings.evaluation.bootstrap
+        gold = None if measure is None else gold_win_rate(measure[contest.new], measure[rival], index, seed, resamples)
+        people = people_win_rate(votes[rival], seed, resamples) if votes.get(rival) else None
+        return {"gold": gold, "people": people}
+
+    old = versus(contest.old)
+    kl = _kl(project, contest, written[contest.new])
+    means = {name: {c: sum(getattr(m, c) for m in found) / len(found) for c in CRITERIA} for name, found in marks.items()}
+    changes = {c: {"old": means[contest.old][c], "new": means[contest.new][c]} for c in CRITERIA} if means else None
+    verdict = decide(old["people"], old["gold"], kl, settings.loop.kl_budget, changes)
+    first = versus(contest.reference)
+    return {
+        "verdict": verdict.as_dict(),
+        "versus_reference": {name: None if each is None else each.as_dict() for name, each in first.items()},
+        "criteria": {name: _intervals(found, seed, settings.evaluation.bootstrap) for name, found in marks.items()},
+        "kl": kl,
+        "length": {name: sum(len(r.completion_ids) for r in found) / len(found) for name, found in written.items()},
+        "prompts": len(prompts),
+    }
+
+
+def _marks(
+    project: Project, prompts: Sequence[Prompt], written: Mapping[str, Sequence[Rollout]]
+) -> dict[str, list[Marks]]:
+    judge = project.marks
+    if judge is None:
+        return {}
+    return {name: [judge(prompts[r.prompt_index], r.text) for r in rollouts] for name, rollouts in written.items()}
+
+
+def _measure(
+    project: Project,
+    contest: Contest,
+    prompts: Sequence[Prompt],
+    written: Mapping[str, Sequence[Rollout]],
+    marks: Mapping[str, Sequence[Marks]],
+) -> dict[str, list[float]] | None:
+    """The gold judge's overall mark of each answer; without a judge, the user's reward function; else nothing."""
+    if marks:
+        return {name: [mark.overall for mark in found] for name, found in marks.items()}
+    if project.reward_function is None:
+        return None
+    scorer = scorer_of(project, contest.reward)
+    return {name: scorer.score(list(prompts), [r.text for r in rollouts]) for name, rollouts in written.items()}
+
+
+def _intervals(marks: Sequence[Marks], seed: int, resamples: int) -> dict[str, Any]:
+    names = (*CRITERIA, "fluency", "overall")
+    return {n: bootstrap_mean([getattr(mark, n) for mark in marks], None, seed, resamples).as_dict() for n in names}
+
+
+def _kl(project: Project, contest: Contest, rollouts: Sequence[Rollout]) -> float:
+    settings = project.settings.model
+    policy = Policy(
+        project.folder(contest.new), project.folder(contest.reference), settings.lora, settings.dtype, project.device, 0
+    )
+    return mean_kl(project, policy, list(rollouts))
