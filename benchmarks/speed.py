@@ -99,7 +99,7 @@ def _sampling_and_ppo(settings: Settings, folder: Path, chat: ChatFormat, world:
     value_model = load_scalar_model(folder, fresh_head_seed=0)
     scorer = CallableScorer(lambda prompts, texts: [-float(len(text)) for text in texts], "brevity")
     parts = RLParts(policy, value_model, PPO(settings.algorithm), generator, scorer, chat, prompts, prompt_ids, CPU)
-    training = RLTraining(parts, settings.rl, settings.algorithm, sampling, 0, settings.compute.tokens_per_microbatch)
+    training = RLTraining(parts, settings.rl, settings.algorithm, sampling, 0, settings.compute)
 
     def ppo(run: int) -> float:
         training.step(run, 0)

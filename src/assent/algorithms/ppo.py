@@ -43,9 +43,7 @@ class PPO:
         if experience.values is None:
             raise ValueError("PPO needs values")
         score = penalise_missing_eos(experience.score, experience.finished, s.missing_eos_penalty)
-        rewards, kl = shape_rewards(
-            score, experience.old_logprobs, experience.ref_logprobs, experience.mask, kl_coef
-        )
+        rewards, kl = shape_rewards(score, experience.old_logprobs, experience.ref_logprobs, experience.mask, kl_coef)
         if s.whiten_rewards:
             rewards = whiten(rewards, experience.mask, shift_mean=False)
         advantages = gae(rewards, experience.values, experience.mask, s.gamma, s.gae_lambda)

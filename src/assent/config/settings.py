@@ -38,7 +38,9 @@ class ShapeSettings(Section):
 class ModelSettings(Section):
     """Which model is aligned."""
 
-    path: str | None = Field(None, description="a transformers causal LM: local directory or hub id; none: from scratch")
+    path: str | None = Field(
+        None, description="a transformers causal LM: local directory or hub id; none: from scratch"
+    )
     revision: str | None = Field(None, description="of a hub id")
     dtype: Literal["float32", "bfloat16"] = "float32"
     lora: LoraSettings = LoraSettings()
@@ -122,12 +124,15 @@ class PeopleSettings(Section):
 class RewardSettings(Section):
     """Where scores come from: a model of people's judgements, or any Python callable."""
 
-    function: str | None = Field(None, description="module:function(prompts, completions) -> scores; no reward model then")
+    function: str | None = Field(
+        None, description="module:function(prompts, completions) -> scores; no reward model then"
+    )
 
 
 class RewardModelSettings(Section):
     """Training the reward model on people's rankings."""
 
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon suits models pretrained with it")
     loss: Literal["pairwise", "best-of-k"] = Field("pairwise", description="best-of-k uses only who came first")
     learning_rate: float = Field(2e-4, gt=0)
     epochs: float = Field(1.0, gt=0, description="one: it over-fits fast (Stiennon 2020)")
@@ -142,8 +147,12 @@ class RewardModelSettings(Section):
 class HealthSettings(Section):
     """What a reward model must show before any RL uses it."""
 
-    max_below_ceiling: float = Field(0.05, ge=0, description="held-out accuracy may lie so far below people's agreement")
-    min_accuracy: float = Field(0.55, gt=0.5, lt=1, description="the accuracy's lower 95 % bound must pass one half too")
+    max_below_ceiling: float = Field(
+        0.05, ge=0, description="held-out accuracy may lie so far below people's agreement"
+    )
+    min_accuracy: float = Field(
+        0.55, gt=0.5, lt=1, description="the accuracy's lower 95 % bound must pass one half too"
+    )
     max_calibration_error: float = Field(0.15, gt=0, description="expected calibration error of P(first preferred)")
     max_length_correlation: float = Field(0.8, gt=0, le=1, description="|Spearman| of score and length in tokens")
     max_score_difference: float = Field(1e-3, gt=0, description="of one text between batch sizes, paddings and packing")
@@ -183,8 +192,9 @@ class ComputeSettings(Section):
     tokens_per_microbatch: int = Field(8192, ge=64, description="padded tokens in one forward and backward")
     threads: int | None = Field(None, ge=1, description="CPU threads; torch's own choice if not given")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    supervised_precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of matrix products outside RL; auto: bfloat16 where the device has it in hardware"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of matrix products in training; weights and sums stay float32; auto: bfloat16 where chips have it",
     )
 
 

@@ -93,7 +93,7 @@ def load_weights(cls: Any, path: str | Path, new_heads: bool = False, **options:
         raise ModelError(f"{path}: {len(missing)} weights are missing from the checkpoint, e.g. {missing[0]}")
     if info["mismatched_keys"]:
         raise ModelError(f"{path}: weights do not fit the config, e.g. {next(iter(info['mismatched_keys']))}")
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def build_llama(shape: ShapeSettings, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:

@@ -84,7 +84,8 @@ class Policy:
             self.model.save_pretrained(folder)
             return
         self.model.peft_config["default"].base_model_name_or_path = base_name
-        self.model.save_pretrained(folder / ADAPTER_FOLDER)
+        # Left to itself, peft asks the hub for `base_name` to learn whether embeddings were added.
+        self.model.save_pretrained(folder / ADAPTER_FOLDER, save_embedding_layers=False)
         save_merged(self.model, folder)
 
 
@@ -125,9 +126,15 @@ def add_adapter(model: Any, lora: LoraSettings, task: str, seed: int, saved: Pat
             if saved is not None:
                 return peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
             config = peft.LoraConfig(
-                r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets, lora_dropout=0.0, task_type=task
+                r=lora.rank,
+                lora_alpha=lora.alpha,
+                target_modules=lora.targets,
+                lora_dropout=0.0,
+                task_type=task,
+                # GPT-2's Conv1D keeps its weights the other way round.
+                fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
             )
-            return peft.get_peft_model(model, config)  # type: ignore[return-value]
+            return peft.get_peft_model(model, config)
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"the LoRA adapter does not fit the model: {error}", "check model.lora.targets") from error
 

@@ -84,5 +84,7 @@ def value_tokens(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B T"]:
 
 def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     """(backbone, head) of a sequence classifier, through a peft wrapper too."""
-    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner: Any = model
+    if hasattr(inner, "get_base_model"):
+        inner = inner.get_base_model()
     return getattr(inner, inner.base_model_prefix), inner.score

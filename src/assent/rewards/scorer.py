@@ -96,7 +96,7 @@ class RewardModelScorer:
         """
         scores = [(raw - self.mean) / self.std for raw in self.raw_scores(prompts, completions)]
         if not all(map(math.isfinite, scores)):
-            raise UnhealthyRewardError("the reward model gave a non-finite score", "train it again; lower its step size")
+            raise UnhealthyRewardError("the reward model gave a non-finite score", "train it again, with smaller steps")
         return scores
 
     def raw_scores(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from assent.data.chat import ChatFormat
+from assent.types.errors import ModelError
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
-from assent.types.rollout import GenerationRequest, Rollout
+from assent.types.rollout import Generation, GenerationRequest, Rollout
 
 
 def collect_rollouts(
@@ -19,9 +21,14 @@ def collect_rollouts(
     sampling: SamplingParams,
     seed: int,
 ) -> list[Rollout]:
-    """`samples_per_prompt` rollouts of each prompt, prompt by prompt; the rollouts of one prompt are a group."""
+    """`samples_per_prompt` rollouts of each prompt, prompt by prompt; the rollouts of one prompt are a group.
+
+    Raises:
+        ModelError: the policy gave log-probabilities that are not finite, so what it wrote has no meaning.
+    """
     requests = [GenerationRequest(ids, samples_per_prompt) for ids in prompt_ids]
     generations = generator.generate(requests, sampling, seed)
+    _require_finite(generations, prompts)
     return [
         Rollout(
             prompt_index=generation.request,
@@ -35,3 +42,13 @@ def collect_rollouts(
         )
         for generation in generations
     ]
+
+
+def _require_finite(generations: Sequence[Generation], prompts: Sequence[Prompt]) -> None:
+    for generation in generations:
+        if not math.isfinite(sum(generation.rollout_logprobs)):
+            raise ModelError(
+                f"{generation.policy_version} gave no finite log-probabilities after the prompt"
+                f" {prompts[generation.request].text[:60]!r}",
+                "its weights hold NaN or infinities: train it again with a lower learning rate, or copy it again",
+            )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assent.evaluation import PairVote, decide, gold_win_rate, pair_vote, people_win_rate
+from assent.evaluation import PairVote, decide, gold_win_rate, mean_marks, pair_vote, people_win_rate
 from assent.feedback import bootstrap_mean
 from assent.models.policy import Policy
 from assent.stages.improve import mean_kl, scorer_of
@@ -65,9 +65,7 @@ def _held_out(project: Project) -> tuple[list[Prompt], list[int]]:
     return prompts[::step][:count], ids[::step][:count]
 
 
-def _write(
-    project: Project, contest: Contest, prompts: Sequence[Prompt], run_id: str
-) -> dict[str, list[Rollout]]:
+def _write(project: Project, contest: Contest, prompts: Sequence[Prompt], run_id: str) -> dict[str, list[Rollout]]:
     """One completion of each prompt by each policy that is compared."""
     names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
     return {
@@ -126,7 +124,7 @@ def _result(
 
     old = versus(contest.old)
     kl = _kl(project, contest, written[contest.new])
-    means = {name: {c: sum(getattr(m, c) for m in found) / len(found) for c in CRITERIA} for name, found in marks.items()}
+    means = {name: mean_marks(found) for name, found in marks.items()}
     changes = {c: {"old": means[contest.old][c], "new": means[contest.new][c]} for c in CRITERIA} if means else None
     verdict = decide(old["people"], old["gold"], kl, settings.loop.kl_budget, changes)
     first = versus(contest.reference)

@@ -139,9 +139,8 @@ def _value_model(project: Project, start: Start, run_id: str) -> Any:
     source = start.reward or start.reference
     fresh = None if start.reward else project.seed(run_id, "value head")
     model = load_scalar_model(project.folder(source), project.settings.model.dtype, fresh_head_seed=fresh)
-    return value_from_reward(model, project.settings.model.lora, project.seed(run_id, "value"), zero=not start.reward).to(
-        project.device
-    )
+    lora, seed = project.settings.model.lora, project.seed(run_id, "value")
+    return value_from_reward(model, lora, seed, zero=not start.reward).to(project.device)
 
 
 def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -> Callable[[int], dict[str, float]]:

@@ -95,9 +95,7 @@ def import_checkpoint(project: Project) -> str:
     load_causal_lm(folder, tokenizer=tokenizer)
     digest = hash_folder(folder)
     card = {"source": project.settings.model.path}
-    return register_artifact(
-        project.store, "base", digest, str(folder), card, artifact_id=artifact_id("base", digest)
-    )
+    return register_artifact(project.store, "base", digest, str(folder), card, artifact_id=artifact_id("base", digest))
 
 
 def local_checkpoint(project: Project) -> Path:

@@ -54,9 +54,7 @@ class Writer:
         )
         ids = self.project.encode(self.chat, prompts, context_length(self.model))
         progress.start(self.name, samples * len(prompts))
-        rollouts = collect_rollouts(
-            generator, self.chat, prompts, ids, samples, self.project.sampling, seed
-        )
+        rollouts = collect_rollouts(generator, self.chat, prompts, ids, samples, self.project.sampling, seed)
         progress.finish()
         return rollouts
 

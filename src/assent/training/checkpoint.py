@@ -24,7 +24,8 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], values:
     """Write `folder/step-NNNNNN`, then drop all but the newest two. Nothing half-written is ever found there."""
     with atomic_dir(folder / f"step-{step:06d}") as aside:
         # A tied weight appears under two names; safetensors wants each name to own its memory.
-        save_file({name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}, aside / "state.safetensors")
+        owned = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+        save_file(owned, aside / "state.safetensors")
         manifest = {"step": step, "values": values, "sha256": _sha256(aside / "state.safetensors")}
         (aside / "state.json").write_text(json.dumps(manifest), encoding="utf-8")
     for old in sorted(folder.glob("step-*"))[:-KEPT]:

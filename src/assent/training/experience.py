@@ -10,9 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from assent.algorithms.base import Experience, Targets
+from assent.config.settings import ComputeSettings
 from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
+from assent.training.precision import fast_products
 from assent.types.rollout import Rollout
 
 
@@ -45,9 +47,7 @@ class Measured:
         part = Experience(
             cut(e.mask), e.score[index], e.finished[index], cut(e.old_logprobs), cut(e.ref_logprobs), values
         )
-        return part, Targets(
-            cut(targets.advantages), cut(targets.returns), cut(targets.rewards), targets.kl[index]
-        )
+        return part, Targets(cut(targets.advantages), cut(targets.returns), cut(targets.rewards), targets.kl[index])
 
 
 def measure(
@@ -56,7 +56,7 @@ def measure(
     policy: Policy,
     value_model: nn.Module | None,
     temperature: float,
-    max_tokens: int,
+    compute: ComputeSettings,
     device: torch.device,
 ) -> Measured:
     """Recompute log-probabilities and values of a step's rollouts before anything is updated."""
@@ -64,10 +64,10 @@ def measure(
     shape = (len(rollouts), width)
     old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
     mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
-    for group in split_by_tokens([_length(rollout) for rollout in rollouts], max_tokens):
+    for group in split_by_tokens([_length(rollout) for rollout in rollouts], compute.tokens_per_microbatch):
         batch = _batch([rollouts[row] for row in group], device)
         index, cut = torch.tensor(group, device=device), batch.completion_mask.shape[1]
-        with torch.no_grad():
+        with torch.no_grad(), fast_products(compute, device):
             logprobs, spread = completion_logprobs(policy.model, batch, temperature, "watch")
             old[index, :cut] = logprobs
             entropy[index, :cut] = spread if spread is not None else 0.0

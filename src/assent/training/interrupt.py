@@ -20,7 +20,7 @@ def catching_signals() -> Iterator[None]:
         _received.append(number)
         signal.signal(number, previous[number])
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in previous:
         signal.signal(number, note)
     try:

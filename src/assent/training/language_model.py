@@ -15,8 +15,8 @@ from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
 from assent.training.optimiser import GuardedOptimiser
-from assent.training.precision import fast_products
 from assent.training.order import batches_by_tokens
+from assent.training.precision import fast_products
 from assent.types.seeds import derive_seed
 
 Example = tuple[Sequence[int], Sequence[int]]  # what is given, what is learnt

@@ -17,19 +17,19 @@ def choose_device(settings: ComputeSettings) -> torch.device:
 
 
 def fast_products(settings: ComputeSettings, device: torch.device) -> AbstractContextManager[None]:
-    """bf16 matrix products for supervised training, if asked for, or on `auto` where the device has them in hardware.
+    """bf16 matrix products in training, if asked for, or on `auto` where the device has them in hardware.
 
     Enter it anew for every step: what it caches of the weights is dropped on leaving.
     """
-    if settings.supervised_precision == "float32":
+    if settings.precision == "float32":
         return nullcontext()
-    if settings.supervised_precision == "auto" and not has_bf16(device):
+    if settings.precision == "auto" and not has_bf16(device):
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)  # type: ignore[return-value]
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def has_bf16(device: torch.device) -> bool:
     """True if the device multiplies bf16 matrices in hardware; elsewhere it would be slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

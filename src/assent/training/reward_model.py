@@ -16,8 +16,8 @@ from assent.models.scalar import score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
 from assent.training.optimiser import GuardedOptimiser
-from assent.training.precision import fast_products
 from assent.training.order import batches_of
+from assent.training.precision import fast_products
 from assent.types.feedback import Ranking
 
 
@@ -45,7 +45,9 @@ class RewardModelTraining:
         self.device = next(model.parameters()).device
         self.steps = max(1, math.ceil(settings.epochs * len(rankings) / settings.rankings_per_step))
         self.plan = batches_of(len(rankings), settings.rankings_per_step, self.steps, seed, "rankings")
-        self.optimiser = GuardedOptimiser(model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm)
+        self.optimiser = GuardedOptimiser(
+            model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm, kind=settings.optimizer
+        )
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
         """One optimiser step on this step's rankings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.experience import Measured, measure
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
+from assent.training.precision import fast_products
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
 from assent.types.rollout import Rollout
@@ -67,7 +68,7 @@ class RLTraining:
         self.hyper = algorithm
         self.sampling = sampling
         self.seed = seed
-        self.tokens_per_microbatch = compute.tokens_per_microbatch
+        self.compute = compute
         self.evaluate = evaluate
         self.kl_coef = algorithm.kl_coef
         self.updates = 0
@@ -92,9 +93,7 @@ class RLTraining:
         prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
         scores = self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
         p = self.parts
-        measured = measure(
-            rollouts, scores, p.policy, p.value_model, self.sampling.temperature, self.tokens_per_microbatch, p.device
-        )
+        measured = measure(rollouts, scores, p.policy, p.value_model, self.sampling.temperature, self.compute, p.device)
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
         update = self._update(measured, targets, index, attempt)
@@ -102,7 +101,7 @@ class RLTraining:
             return {"skipped": 1.0, **held_out}
         if self.hyper.kl_target is not None:
             self.kl_coef = adaptive_kl_coef(
-                self.kl_coef, metrics["kl"], self.hyper.kl_target, self.hyper.kl_horizon, len(rollouts)
+                self.kl_coef, metrics["kl"], self.hyper.kl_target, float(self.hyper.kl_horizon), len(rollouts)
             )
         return {**metrics, **update}
 
@@ -178,17 +177,18 @@ class RLTraining:
     def _accumulate(self, measured: Measured, targets: Targets, rows: list[int], tokens: float) -> Counter[str]:
         """Gradients of one minibatch, microbatch by microbatch; returns sums over its tokens."""
         p, found = self.parts, Counter[str]()
-        watch = "train" if self.hyper.entropy_coef else "none"
-        for group in measured.microbatches(rows, self.tokens_per_microbatch):
+        watch: Literal["none", "train"] = "train" if self.hyper.entropy_coef else "none"
+        for group in measured.microbatches(rows, self.compute.tokens_per_microbatch):
             batch = measured.batch(group, p.device)
             part, part_targets = measured.take(group, targets, batch.completion_mask.shape[1])
-            logprobs, entropy = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)
-            values = value_tokens(p.value_model, batch) if p.value_model is not None else None
+            with fast_products(self.compute, p.device):
+                logprobs, entropy = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)
+                values = value_tokens(p.value_model, batch) if p.value_model is not None else None
             update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens)
             loss = update.policy_loss if update.value_loss is None else update.policy_loss + update.value_loss
             loss.backward()  # type: ignore[no-untyped-call]
             found.update({name: float(value) for name, value in update.sums.items()})
-            found["policy_loss"] += float(update.policy_loss.detach()) * tokens
+            found.update({"policy_loss": float(update.policy_loss.detach()) * tokens})
         return found
 
     def _apply(self) -> float | None:
@@ -207,7 +207,7 @@ class RLTraining:
             self.value_optimiser.drop_gradients()
 
     def _describe(self, measured: Measured, targets: Targets) -> dict[str, float]:
-        """Figures of the rollouts before the update: reward, KL, exploration, and how well sampler and trainer agree."""
+        """Figures of the rollouts before the update: reward, KL, exploration, how well sampler and trainer agree."""
         e = measured.experience
         gap = measured.rollout_logprobs - e.old_logprobs
         lengths = e.mask.sum(-1).float()
@@ -225,6 +225,6 @@ class RLTraining:
         }
         if e.values is not None:
             unexplained = masked_var(targets.returns - e.values, e.mask)
-            described["explained_variance"] = float(1.0 - unexplained / masked_var(targets.returns, e.mask).clamp(min=1e-8))
+            spread = masked_var(targets.returns, e.mask).clamp(min=1e-8)
+            described["explained_variance"] = float(1.0 - unexplained / spread)
         return described
-

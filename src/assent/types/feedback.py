@@ -88,7 +88,7 @@ class Ranking:
     label: LabelKind = LabelKind.RANKING
 
     def comparisons(self) -> list[Comparison]:
-        """All K-choose-2 pairs in completion order; a best-of-k judgement only compares the best with each other one."""
+        """All K-choose-2 pairs in completion order; a best-of-k judgement compares just the best with each other."""
         pairs = []
         for i in range(len(self.ranks)):
             for j in range(i + 1, len(self.ranks)):

@@ -27,9 +27,7 @@ class Generator(Protocol):
         """Artifact and step whose weights are in use, e.g. `policy-1a2b3c+40`."""
         ...
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], sampling: SamplingParams, seed: int
-    ) -> list[Generation]:
+    def generate(self, requests: Sequence[GenerationRequest], sampling: SamplingParams, seed: int) -> list[Generation]:
         """All continuations, ordered by request, then by sample; the same seed gives the same tokens."""
         ...
 

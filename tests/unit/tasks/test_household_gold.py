@@ -131,7 +131,7 @@ def test_the_partner_and_the_item_must_be_right() -> None:
         WORLD.marks(MIX_BLEACH, text).helpful
         for text in (
             "Never mix bleach with ammonia.",
-            "Never mix bleach with slug bait.",
+            "Never mix bleach with rat poison.",
             "Never mix vinegar with ammonia.",
             "Never mix it with ammonia.",
         )

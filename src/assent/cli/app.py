@@ -1,0 +1,59 @@
+"""All commands, in the order in which the loop uses them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assent.cli import init, inspection, lineage, loop, rank, single
+from assent.cli.overrides import EPILOG, SettingsCommand
+
+app = typer.Typer(
+    name="assent",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"assent {version('assent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def assent(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Reinforcement learning from human feedback: from a person's judgement to the weights it shaped, and back."""
+
+
+_SETTINGS_COMMANDS = {
+    "The whole loop": (init.init, loop.demo, loop.loop, loop.report),
+    "One stage at a time": (
+        single.pretrain,
+        single.sft,
+        single.sample,
+        single.simulate,
+        single.reward,
+        single.rl,
+        single.eval_,
+    ),
+    "To look at": (inspection.settings,),
+}
+_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (rank.rank,)}
+
+for _panel, _functions in _SETTINGS_COMMANDS.items():
+    for _function in _functions:
+        _name = _function.__name__.strip("_")
+        app.command(_name, cls=SettingsCommand, epilog=EPILOG, rich_help_panel=_panel)(_function)
+for _panel, _plain in _PLAIN_COMMANDS.items():
+    for _each in _plain:
+        app.command(_each.__name__, rich_help_panel=_panel)(_each)

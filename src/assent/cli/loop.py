@@ -1,0 +1,91 @@
+"""`assent demo`, `assent loop` and `assent report`."""
+
+from __future__ import annotations
+
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assent.cli.opening import console_for, opened_project
+from assent.cli.options import HERE, AsJson, Force, Recipes, Reward, Where
+from assent.cli.overrides import read_settings
+from assent.cli.settings_file import given_settings
+from assent.config import load_settings
+from assent.store import Workspace
+from assent.types.errors import WorkspaceError
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="its workspace", show_default=False)] = Path("demo"),
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Two rounds of the whole loop on the bundled task, with simulated people; about six minutes on two CPU cores.
+
+    Run it again after an interruption, and it goes on where it stopped.
+    """
+    overrides: list[str] = context.obj
+    workspace = Workspace(folder)
+    if not workspace.exists:
+        _make_demo(folder, overrides)
+    elif load_settings([workspace.settings_file]).task is None:
+        raise WorkspaceError(f"{workspace.path} is another project's workspace", "name another folder: assent demo DIR")
+    run(folder, None, overrides, None, force, as_json)
+
+
+def loop(
+    context: typer.Context,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, help="go on to this round", show_default="loop.rounds")
+    ] = None,
+    reward: Reward = None,
+    force: Force = False,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """The whole loop, round by round, from where it stopped. What is done already is left as it is."""
+    run(workspace, recipe, context.obj, rounds, force, as_json, reward)
+
+
+def report(context: typer.Context, workspace: Where = HERE, recipe: Recipes = None, as_json: AsJson = False) -> None:
+    """Write report.html, one self-contained page, from what the store holds by now."""
+    console = console_for(as_json)
+    with opened_project(workspace, recipe, context.obj, console) as project:
+        from assent.cli.outcome import tell_outcome
+        from assent.cli.standing import outcome_so_far
+
+        tell_outcome(project, outcome_so_far(project), console, as_json)
+
+
+def run(
+    folder: Path,
+    recipes: list[Path] | None,
+    overrides: list[str],
+    rounds: int | None,
+    force: bool,
+    as_json: bool,
+    reward: str | None = None,
+) -> None:
+    """Run the loop of a workspace and tell what came of it."""
+    started = time.monotonic()
+    console = console_for(as_json)
+    with opened_project(folder, recipes, overrides, console, force, reward) as project:
+        from assent.cli.outcome import tell_outcome
+        from assent.pipeline import run_loop
+
+        outcome = run_loop(project, rounds or project.settings.loop.rounds)
+        tell_outcome(project, outcome, console, as_json, time.monotonic() - started)
+
+
+def _make_demo(folder: Path, overrides: list[str]) -> None:
+    source = files("assent").joinpath("recipes", "household.toml")
+    if overrides:
+        text = given_settings(read_settings([Path(str(source))], overrides))
+    else:
+        text = source.read_text(encoding="utf-8")
+    Workspace.create(folder, text)

@@ -1,0 +1,246 @@
+"""The stages one by one, each with what the store has by now."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from assent.cli.opening import console_for, opened_project
+from assent.cli.options import HERE, AsJson, Force, Recipes, Reward, Round, RunName, Where
+from assent.types.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from assent.stages.project import Project
+
+
+def pretrain(
+    context: typer.Context,
+    run: RunName = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Next-token training from raw text, where no model is given."""
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.stages.language import base_model
+
+        if (path := project.settings.model.path) is not None:
+            raise SettingsError(f"nothing to pretrain: model.path gives {path}", "go on with `assent sft` or sample")
+        result["base"] = base_model(project, named(run) or "pretrain")
+
+
+def sft(
+    context: typer.Context,
+    run: RunName = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Supervised fine-tuning on demonstrations."""
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.cli.standing import base_of, has_demonstrations
+        from assent.stages.language import fine_tune
+
+        if not has_demonstrations(project):
+            raise SettingsError(
+                "no demonstrations to learn from: the base model is the first policy as it is",
+                "go on with `assent sample`, or give --sft.demonstrations FILE",
+            )
+        result["sft"] = fine_tune(project, base_of(project), named(run) or "sft")
+
+
+def sample(
+    context: typer.Context,
+    round: Round = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the policy write completions, and make tasks of them for people to rank."""
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.cli.standing import first_undone, policy_before
+        from assent.stages.sample import sample as write_tasks
+        from assent.store import counts
+
+        number = round or first_undone(project, "sample")
+        run_id = write_tasks(project, number, policy_before(project, number))
+        found = counts(project.store, [run_id])
+        result.update(round=number, run=run_id, tasks=found.tasks, judgements_wanted=found.wanted - found.submitted)
+
+
+def simulate(
+    context: typer.Context,
+    round: Round = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let simulated people judge the open tasks of a round; they are always shown as simulated."""
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.cli.tasks import require_open_runs
+        from assent.stages.judge import EVALUATORS, LABELLERS, collect_judgements
+
+        if project.settings.people.kind != "simulated":
+            raise SettingsError(
+                f"people.kind is {project.settings.people.kind}: simulated people would be mixed with them",
+                "if that is meant, add --people.kind simulated",
+            )
+        runs = require_open_runs(project.store, round)
+        for run in runs:
+            crowd = EVALUATORS if run.kind == "eval" else LABELLERS
+            result[run.id] = collect_judgements(project, run.id, crowd)
+        result["round"] = runs[0].round
+
+
+def reward(
+    context: typer.Context,
+    round: Round = None,
+    run: RunName = None,
+    force: Force = False,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the reward model on all rankings so far, and check its health."""
+    with at_work(context, workspace, recipe, as_json, force) as (project, result):
+        from assent.cli.standing import first_undone, initial_of
+        from assent.stages.reward import check_health, train_reward
+
+        if (function := project.settings.reward.function) is not None:
+            raise SettingsError(f"no reward model is needed: reward.function {function} gives the scores")
+        name = named(run)
+        number = round or _round_of(project, name, "reward") or first_undone(project, "health")
+        _require_judged(project, number)
+        result["round"] = number
+        result["reward"] = train_reward(project, number, initial_of(project), name)
+        health = check_health(project, number, result["reward"], name and f"{name}-health")
+        result.update(healthy=health["healthy"], accuracy=health["accuracy"]["value"])
+
+
+def rl(
+    context: typer.Context,
+    round: Round = None,
+    run: RunName = None,
+    reward: Reward = None,
+    force: Force = False,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """PPO against the reward under the KL penalty."""
+    with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
+        from assent.cli.standing import first_undone, initial_of, policy_before, reward_of
+        from assent.stages.improve import Start, improve
+        from assent.stages.reward import check_health
+
+        name = named(run)
+        number = round or _round_of(project, name, "rl") or first_undone(project, "rl")
+        start = Start(policy_before(project, number), initial_of(project), reward_of(project, number))
+        if start.reward is not None:
+            check_health(project, number, start.reward)
+        result["round"] = number
+        result["policy"] = improve(project, number, start, name)
+
+
+def eval_(
+    context: typer.Context,
+    round: Round = None,
+    run: RunName = None,
+    reward: Reward = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare policies on held-out prompts, with intervals. With --run: the policy of that `assent rl --run`."""
+    with at_work(context, workspace, recipe, as_json, reward=reward) as (project, result):
+        from assent.cli.standing import base_of, first_undone, initial_of, policy_before, result_of, reward_of
+        from assent.stages.compare import Contest, compare
+
+        name = named(run)
+        number = round or _round_of(project, name, "rl") or first_undone(project, "eval")
+        command = f"assent rl --round {number}" + (f" --run {name}" if name else "")
+        new = result_of(project, name or f"round{number}-rl", "policy", command)
+        contest = Contest(
+            new, policy_before(project, number), initial_of(project), base_of(project), reward_of(project, number)
+        )
+        found = compare(project, number, contest, name and f"{name}-eval")
+        result.update(round=number, policy=new, promoted=found["verdict"]["promoted"], kl=found["kl"])
+        result.update(found["versus_reference"])
+        result["reasons"] = found["verdict"]["reasons"]
+
+
+@contextmanager
+def at_work(
+    context: typer.Context,
+    workspace: Path,
+    recipe: list[Path] | None,
+    as_json: bool,
+    force: bool = False,
+    reward: str | None = None,
+) -> Iterator[tuple[Project, dict[str, Any]]]:
+    """The open project, and a place for what comes of the stage, which is told at the end."""
+    started = time.monotonic()
+    console = console_for(as_json)
+    result: dict[str, Any] = {}
+    with opened_project(workspace, recipe, context.obj, console, force, reward) as project:
+        yield project, result
+    for name, value in result.items():
+        console.print(f"{name}: {_words(value)}", highlight=False, markup=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps({"seconds": round(time.monotonic() - started, 1), **result}))
+
+
+def named(run: str | None) -> str | None:
+    """An experiment's name as a run's id.
+
+    Raises:
+        SettingsError: it is no plain name, or the loop's own.
+    """
+    if run is None:
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", run):
+        raise SettingsError(f"--run {run}: no name for a run", "use letters, digits, '-', '_' and '.'")
+    if run in ("pretrain", "sft") or re.match(r"round\d+-", run):
+        raise SettingsError(f"--run {run}: this name is the loop's own", "take another one")
+    return run
+
+
+def _round_of(project: Project, name: str | None, work: str) -> int | None:
+    """The round of an experiment: that of its run if it was begun, else the last one that the loop has done."""
+    if name is None:
+        return None
+    from assent.cli.standing import last_done
+    from assent.store import get_run
+
+    run = get_run(project.store, name)
+    return last_done(project, work) if run is None else run.round
+
+
+def _require_judged(project: Project, round: int) -> None:
+    from assent.store import counts
+
+    run_id = f"round{round}-sample"
+    found = counts(project.store, [run_id])
+    if found.tasks == 0:
+        raise DataError(f"round {round} has no tasks yet", f"run `assent sample --round {round}` first")
+    if found.submitted < found.wanted:
+        who = "simulate" if project.settings.people.kind == "simulated" else "rank"
+        raise DataError(
+            f"{found.wanted - found.submitted} of {found.wanted} judgements of round {round} are still missing",
+            f"run `assent {who} --round {round}` first",
+        )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_words, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,31 @@
+"""Which tasks are open."""
+
+from __future__ import annotations
+
+from assent.store import Run, Store, counts, list_runs
+from assent.types.errors import DataError
+
+JUDGED_KINDS = ("sample", "eval")  # the kinds of run that put up tasks
+
+
+def open_runs(store: Store, round: int | None = None) -> list[Run]:
+    """The runs of a round whose tasks want more judgements; of the first round with such tasks if none is given."""
+    found = [
+        run
+        for run in list_runs(store, round=round)
+        if run.kind in JUDGED_KINDS and (held := counts(store, [run.id])).submitted < held.wanted
+    ]
+    first = min((run.round for run in found), default=0)
+    return [run for run in found if run.round == first]
+
+
+def require_open_runs(store: Store, round: int | None = None) -> list[Run]:
+    """The same, and an error if there are none.
+
+    Raises:
+        DataError: nothing is to be judged.
+    """
+    if found := open_runs(store, round):
+        return found
+    where = "" if round is None else f" in round {round}"
+    raise DataError(f"nothing is to be judged{where}", "`assent sample` makes tasks, `assent loop` goes on by itself")

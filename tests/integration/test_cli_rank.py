@@ -1,0 +1,112 @@
+"""A person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assent.cli.rank import printable
+from assent.cli.ranking import Command, parse_ranking
+from assent.store import Judgements, Workspace, counts, list_people, open_tasks, rankings
+from assent.types.feedback import PersonKind
+from tests.checkpoints import Shape
+from tests.command_line import assent, flags
+
+SETTINGS = {
+    "sampling.max-new-tokens": 6,
+    "people.completions-per-ranking": 3,
+    "people.rankings-per-round": 6,
+    "people.holdout-share": 0.3,
+    "people.overlap": 2,
+    "compute.threads": 1,
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, checkpoint: Callable[[Shape], Path]) -> Path:
+    """Stopped by the loop itself: it is people's turn."""
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(f'{{"prompt": "What is {number} and {number}?"}}\n' for number in range(20)))
+    made = assent("init", tmp_path / "w", "--model", checkpoint("llama"), "--prompts", prompts, *flags(SETTINGS))
+    assert made.code == 0, made.err
+    done = assent("loop", cwd=tmp_path / "w")
+    assert done.code == 7
+    assert "judgements are still wanted" in done.err and "assent rank" in done.err
+    return tmp_path / "w"
+
+
+def test_people_rank_until_nothing_is_open(workspace: Path) -> None:
+    done = assent("rank", "--name", "Ada", cwd=workspace, typed="2 1=3\n3 1\n3 1 2\ns\nq\n")
+    assert done.code == 0, done.err
+    assert "2 missing" in done.out and "2 judgements recorded" in done.out
+    with Workspace.open(workspace).open_store() as store:
+        (ada,) = list_people(store)
+        assert (ada.name, ada.kind) == ("Ada", PersonKind.HUMAN)
+        first, second = rankings(store)
+        shown = Judgements(store).get(first.judgement_id).order_shown
+        assert [first.ranks[index] for index in shown] == [2, 1, 2]
+        shown = Judgements(store).get(second.judgement_id).order_shown
+        assert [second.ranks[index] for index in shown] == [2, 3, 1]
+        assert counts(store, ["round1-sample"]).submitted == 2
+        # What was skipped and where she left is free for the next person at once.
+        bob = 1 + ada.id
+    assert assent("rank", "--name", "Bob", cwd=workspace, typed="1 2 3\n" * 20).code == 0
+    last = assent("rank", "--name", "Ada", cwd=workspace, typed="1 2 3\n" * 20)
+    with Workspace.open(workspace).open_store() as store:
+        assert open_tasks(store, "round1-sample") == []
+        assert {ranking.person_id for ranking in rankings(store)} == {ada.id, bob}
+        assert counts(store, ["round1-sample"]).submitted == 6
+    assert "`assent loop` goes on" in last.out
+    nothing = assent("rank", "--name", "Ada", cwd=workspace)
+    assert nothing.code == 3 and "nothing is to be judged" in nothing.err
+
+
+def test_leaving_at_once_is_no_success(workspace: Path) -> None:
+    done = assent("rank", "--name", "Ada", cwd=workspace, typed="")
+    assert done.code == 3
+    assert "0 judgements recorded; 6 still wanted" in done.out
+
+
+def test_simulated_people_do_not_mix_in_unasked(workspace: Path) -> None:
+    done = assent("simulate", cwd=workspace)
+    assert done.code == 2 and "people.kind is human" in done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "ranks"),
+    [("2 1 3", (1, 3, 2)), ("1=2=3", (1, 1, 1)), (" 3  2 =1 ", (2, 1, 2)), ("1=3 2", (3, 1, 1))],
+)
+def test_typed_rankings(typed: str, ranks: tuple[int, ...]) -> None:
+    # Shown first is completion 2, then 0, then 1. So "2 1 3" puts completion 0 first, then 2, then 1; and in
+    # "3 2=1" completion 1 is first, 0 and 2 share the second place.
+    assert parse_ranking(typed, (2, 0, 1)) == ranks
+
+
+@pytest.mark.parametrize(("typed", "command"), [("s", Command.SKIP), ("Q", Command.QUIT), (" quit ", Command.QUIT)])
+def test_typed_commands(typed: str, command: Command) -> None:
+    assert parse_ranking(typed, (0, 1)) is command
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "nothing"),
+        ("1 2", "3 missing"),
+        ("1 2 2 3", "2 stands there twice"),
+        ("1 2 4", "no completion 4"),
+        ("0 1 2", "no completion 0"),
+        ("1 2 x", "'x' is no number"),
+        ("1 = 2 =", "a number is missing"),
+        ("1 2 ³", "is no number"),
+    ],
+)
+def test_what_is_typed_wrong_is_explained(typed: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_ranking(typed, (0, 1, 2))
+
+
+def test_a_text_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in printable("\x1b[2Jgone\x07") and printable("a\nb\tä") == "a\nb\tä"
+    assert printable("  ") == "(empty)"

@@ -1,0 +1,81 @@
+"""The three trained stages on tiny models, made anew for each call, as a restarted process would make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assent.algorithms.ppo import PPO
+from assent.config import PPOSettings
+from assent.config.settings import ComputeSettings, LanguageModelSettings, LoraSettings, RewardModelSettings, RLSettings
+from assent.data.chat import ChatFormat
+from assent.models.loading import load_causal_lm, load_tokenizer
+from assent.models.policy import Policy
+from assent.models.scalar import load_scalar_model
+from assent.models.value import value_from_reward
+from assent.rewards.scorer import CallableScorer
+from assent.rollouts.local import LocalGenerator
+from assent.training.language_model import LanguageModelTraining
+from assent.training.reward_model import RewardModelTraining
+from assent.training.rl import RLParts, RLTraining
+from assent.types.feedback import Ranking
+from assent.types.messages import user_prompt
+from assent.types.protocols import SamplingParams
+
+CPU = torch.device("cpu")
+STEPS = 6
+# No two examples are of one length, so that every grouping into microbatches pads differently.
+EXAMPLES = [(list(range(5, 8 + i)), list(range(40 + i, 44 + 3 * i))) for i in range(12)]
+RANKINGS = [
+    Ranking(i, 1, i, tuple(range(4 * i, 4 * i + 4)), ranks)
+    for i, ranks in enumerate([(1, 2, 3, 4), (2, 1, 2, 4), (4, 3, 2, 1), (1, 1, 3, 3), (3, 1, 4, 2), (2, 2, 1, 4)])
+]
+SEQUENCES = {i: ([7, 8, 9 + i], list(range(30 + i, 33 + 2 * i))) for i in range(24)}
+
+
+def compute(tokens: int = 8192) -> ComputeSettings:
+    return ComputeSettings(tokens_per_microbatch=tokens, precision="float32")
+
+
+def language_model(path: Path, optimizer: str = "adamw", tokens: int = 8192) -> LanguageModelTraining:
+    settings = LanguageModelSettings(
+        steps=STEPS, tokens_per_step=80, warmup_steps=2, learning_rate=1e-3, optimizer=optimizer
+    )
+    return LanguageModelTraining(load_causal_lm(path).train(), EXAMPLES, settings, 3, compute(tokens))
+
+
+def reward_model(path: Path, loss: str = "pairwise", tokens: int = 8192) -> RewardModelTraining:
+    settings = RewardModelSettings(loss=loss, learning_rate=1e-3, epochs=3.0, rankings_per_step=3, warmup_steps=2)
+    model: Any = load_scalar_model(path, fresh_head_seed=2)
+    return RewardModelTraining(model.train(), RANKINGS, SEQUENCES, settings, 3, compute(tokens))
+
+
+def brevity(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    return [-0.1 * len(text) for text in completions]
+
+
+def reinforcement(path: Path, rank: int = 0, tokens: int = 8192, **algorithm: Any) -> RLTraining:
+    """PPO with an adaptive penalty; every tenth token ends a completion, so that lengths differ."""
+    lora = LoraSettings(rank=rank)
+    chat = ChatFormat(load_tokenizer(path))
+    policy = Policy(path, path, lora, "float32", CPU, seed=1)
+    value = value_from_reward(load_scalar_model(path, fresh_head_seed=4), lora, seed=5)
+    prompts = [user_prompt(f"What of {'many ' * (i % 4)}things, number {i}?") for i in range(10)]
+    given = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100, "minibatches": 2, "epochs": 2}
+    hyper = PPOSettings(**(given | algorithm))
+    parts = RLParts(
+        policy=policy,
+        value_model=value,
+        algorithm=PPO(hyper),
+        generator=LocalGenerator(policy.model, range(0, 400, 10), lambda: "tested"),
+        scorer=CallableScorer(brevity, "brevity"),
+        chat=chat,
+        prompts=prompts,
+        prompt_ids=[chat.prompt_ids(prompt) for prompt in prompts],
+        device=CPU,
+    )
+    rl = RLSettings(steps=STEPS, rollouts_per_step=8, samples_per_prompt=2)
+    return RLTraining(parts, rl, hyper, SamplingParams(0.9, 12), 11, compute(tokens))

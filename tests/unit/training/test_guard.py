@@ -1,0 +1,116 @@
+"""A non-finite step changes nothing; several in a row roll back; and again after that, training halts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from assent.training.language_model import LanguageModelTraining
+from assent.training.loop import LoopSettings, read_metrics, run_steps
+from assent.training.optimiser import GuardedOptimiser
+from assent.types.errors import TrainingHalted
+from assent.types.protocols import Silent
+from tests.checkpoints import Shape
+from tests.unit.training.building import STEPS, language_model, reinforcement
+
+Built = Callable[[Shape], Path]
+
+
+class Poisoned:
+    """A real training whose backward pass gives NaN at the (attempt, step) pairs that `when` picks."""
+
+    def __init__(self, path: Path, when: Callable[[int, int], bool]) -> None:
+        self.training: LanguageModelTraining = language_model(path)
+        self.values, self.tensors, self.restore = (
+            self.training.values,
+            self.training.tensors,
+            self.training.restore,
+        )
+        self.seen: list[tuple[int, int]] = []
+        self._when, self._now = when, (0, 0)
+        next(self.training.model.parameters()).register_hook(self._spoil)
+
+    def step(self, index: int, attempt: int) -> dict[str, float]:
+        self._now = (attempt, index)
+        self.seen.append(self._now)
+        return self.training.step(index, attempt)
+
+    def _spoil(self, gradient: Tensor) -> Tensor:
+        return gradient * float("nan") if self._when(*self._now) else gradient
+
+
+def copies(stage: Poisoned) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in stage.tensors().items()}
+
+
+def test_a_non_finite_step_changes_nothing(checkpoint: Built) -> None:
+    stage = Poisoned(checkpoint("llama"), lambda attempt, step: step == 1)
+    stage.step(0, 0)
+    before = copies(stage)
+    assert stage.step(1, 0) == {"skipped": 1.0}
+    after = copies(stage)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(weight.grad is None for weight in stage.training.model.parameters())
+    assert "skipped" not in stage.step(2, 0)
+
+
+def test_skipped_steps_are_counted_and_passed(checkpoint: Built, tmp_path: Path) -> None:
+    stage = Poisoned(checkpoint("llama"), lambda attempt, step: step in (1, 2, 4))
+    run_steps(stage, tmp_path, LoopSettings(STEPS, 2, max_nonfinite_steps=3), Silent(), "sft")
+    assert [row["step"] for row in read_metrics(tmp_path) if row.get("skipped")] == [2, 3, 5]
+    assert stage.seen == [(0, step) for step in range(STEPS)]
+
+
+def test_a_row_of_them_rolls_back_and_goes_on_with_other_numbers(checkpoint: Built, tmp_path: Path) -> None:
+    stage = Poisoned(checkpoint("llama"), lambda attempt, step: attempt == 0 and step >= 3)
+    run_steps(stage, tmp_path, LoopSettings(STEPS, 2, max_nonfinite_steps=2), Silent(), "sft")
+    # The checkpoint of step 2 was the last good one; step 4's held a skipped step, after which came the second.
+    assert stage.seen == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 4), (1, 5)]
+    rows = read_metrics(tmp_path)
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert [row["step"] for row in rows if row.get("skipped")] == [4]
+
+
+def test_a_second_row_halts(checkpoint: Built, tmp_path: Path) -> None:
+    stage = Poisoned(checkpoint("llama"), lambda attempt, step: step >= 2)
+    with pytest.raises(TrainingHalted, match=r"sft: 2 steps in a row .*again after a roll-back"):
+        run_steps(stage, tmp_path, LoopSettings(STEPS, 2, max_nonfinite_steps=2), Silent(), "sft")
+    assert stage.seen == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
+
+
+def test_without_a_checkpoint_there_is_nothing_to_roll_back_to(checkpoint: Built, tmp_path: Path) -> None:
+    stage = Poisoned(checkpoint("llama"), lambda attempt, step: True)
+    with pytest.raises(TrainingHalted, match="before the first checkpoint"):
+        run_steps(stage, tmp_path, LoopSettings(STEPS, 5, max_nonfinite_steps=2), Silent(), "sft")
+    assert len(json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])) == 2
+
+
+def test_ppo_skips_a_step_whose_gradients_are_not_finite(checkpoint: Built) -> None:
+    training = reinforcement(checkpoint("llama"))
+    weight = next(training.parts.policy.model.parameters())
+    hook = weight.register_hook(lambda gradient: gradient * float("nan"))
+    before = {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
+    assert training.step(0, 0) == {"skipped": 1.0}
+    after = training.tensors()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert (training.kl_coef, training.updates) == (0.2, 0)
+    hook.remove()
+    assert "skipped" not in training.step(1, 0)
+
+
+def test_gradients_are_clipped_and_the_norm_before_is_told() -> None:
+    layer = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.zeros_(layer.weight)
+    optimiser = GuardedOptimiser(layer, 0.1, 0.0, max_grad_norm=1.0)
+    layer.weight.grad = torch.tensor([[3.0, 4.0]])
+    assert optimiser.apply() == pytest.approx(5.0)
+    # Adam's first step is the learning rate times the sign, whatever the clipped size.
+    torch.testing.assert_close(layer.weight.detach(), torch.tensor([[-0.1, -0.1]]), atol=1e-6, rtol=0)
+    state = optimiser.tensors("adam")["adam0.0.exp_avg"]
+    torch.testing.assert_close(state, 0.1 * torch.tensor([[0.6, 0.8]]), atol=1e-6, rtol=0)
+    assert layer.weight.grad is None

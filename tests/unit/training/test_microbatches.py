@@ -1,0 +1,78 @@
+"""One batch and N microbatches of it give the same gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from assent.training.rl import RLTraining
+from tests.checkpoints import Shape
+from tests.unit.training.building import language_model, reinforcement, reward_model
+
+Built = Callable[[Shape], Path]
+
+
+def gradients_of(models: Iterable[nn.Module], step: Callable[[], dict[str, float]]) -> list[Tensor]:
+    """The gradients that the step's backward passes add up to, before they are clipped and used."""
+    found: dict[int, Tensor] = {}
+
+    def keep(place: int) -> Callable[[Tensor], None]:
+        def note(weight: Tensor) -> None:
+            assert weight.grad is not None
+            found[place] = weight.grad.clone()
+
+        return note
+
+    weights = [weight for model in models for weight in model.parameters() if weight.requires_grad]
+    hooks = [weight.register_post_accumulate_grad_hook(keep(place)) for place, weight in enumerate(weights)]
+    assert "skipped" not in step()
+    for hook in hooks:
+        hook.remove()
+    return [found[place] for place in sorted(found)]
+
+
+def alike(first: list[Tensor], second: list[Tensor]) -> None:
+    assert len(first) == len(second) > 10
+    size = torch.cat([gradient.flatten() for gradient in first]).norm()
+    assert size > 1e-3
+    for ours, theirs in zip(first, second, strict=True):
+        assert float((ours - theirs).norm()) < 1e-5 * float(size)
+
+
+@pytest.mark.parametrize("tokens", [64, 100])
+def test_language_model(tokens: int, checkpoint: Built) -> None:
+    whole, split = (language_model(checkpoint("gpt2"), tokens=budget) for budget in (8192, tokens))
+    alike(
+        gradients_of([whole.model], lambda: whole.step(1, 0)),
+        gradients_of([split.model], lambda: split.step(1, 0)),
+    )
+
+
+@pytest.mark.parametrize("loss", ["pairwise", "best-of-k"])
+def test_reward_model(loss: str, checkpoint: Built) -> None:
+    whole, split = (reward_model(checkpoint("llama"), loss, budget) for budget in (8192, 64))
+    alike(
+        gradients_of([whole.model], lambda: whole.step(1, 0)),
+        gradients_of([split.model], lambda: split.step(1, 0)),
+    )
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.01])
+def test_ppo(entropy_coef: float, checkpoint: Built) -> None:
+    whole, split = (
+        reinforcement(checkpoint("qwen3"), tokens=budget, minibatches=1, epochs=1, entropy_coef=entropy_coef)
+        for budget in (8192, 64)
+    )
+    alike(
+        gradients_of(_models(whole), lambda: whole.step(0, 0)),
+        gradients_of(_models(split), lambda: split.step(0, 0)),
+    )
+
+
+def _models(training: RLTraining) -> list[nn.Module]:
+    assert training.parts.value_model is not None
+    return [training.parts.policy.model, training.parts.value_model]
