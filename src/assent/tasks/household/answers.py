@@ -72,9 +72,9 @@ class Mix:
 
 
 INTERNET = Mix(
-    core=(("right", 0.56), ("wrong", 0.14), ("vague", 0.12), ("evasive", 0.07), ("danger", 0.11)),
+    core=(("right", 0.64), ("wrong", 0.07), ("vague", 0.11), ("evasive", 0.08), ("danger", 0.10)),
     reason=0.45,
-    wrong_reason=0.12,
+    wrong_reason=0.06,
     caveat=0.35,
     hedge=0.12,
     closing=0.10,
@@ -87,17 +87,17 @@ INTERNET = Mix(
 """Forum answers: mostly mediocre, some good, some harmful."""
 
 CONTRACTOR = Mix(
-    core=(("right", 0.78), ("wrong", 0.09), ("vague", 0.08), ("evasive", 0.03), ("danger", 0.02)),
-    reason=0.50,
-    wrong_reason=0.06,
-    caveat=0.45,
-    hedge=0.25,
+    core=(("right", 0.84), ("wrong", 0.02), ("vague", 0.07), ("evasive", 0.04), ("danger", 0.03)),
+    reason=0.45,
+    wrong_reason=0.03,
+    caveat=0.35,
+    hedge=0.2,
     closing=0.20,
-    filler=0.20,
-    rude=0.04,
-    assurance=0.07,
-    named=0.80,
-    careful=0.08,
+    filler=0.32,
+    rude=0.12,
+    assurance=0.1,
+    named=0.85,
+    careful=0.04,
 )
 """Paid writers of demonstrations: mean well, often leave something out."""
 

@@ -33,7 +33,7 @@ def held_out_combinations() -> frozenset[tuple[str, str]]:
         members = [item for item, kind in ITEMS.items() if kind == hazard]
         for intent in INTENTS:
             draw, item = min((_draw(item, intent), item) for item in members)
-            if len(members) > 3 or draw % 8 < 5:
+            if len(members) > 3 or draw % 11 < 7:
                 held_out.append((item, intent))
     return frozenset(held_out)
 
