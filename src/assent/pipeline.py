@@ -44,7 +44,7 @@ def learn_reward(project: Project, round: int, policy: str, initial: str) -> str
     """People rank the policy's completions, and a reward model learns from all rankings so far."""
     if project.settings.reward.function is not None:
         return None
-    tasks = sample(project, round, policy)
+    tasks = sample(project, round, policy, initial)
     collect_judgements(project, tasks, LABELLERS)
     reward = train_reward(project, round, initial)
     check_health(project, round, reward)

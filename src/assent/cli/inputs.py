@@ -44,10 +44,11 @@ def _scratch_project(settings: Settings) -> Iterator[Project]:
 
 
 def _check_texts(project: Project) -> None:
-    from assent.data.files import read_demonstrations, read_texts
+    from assent.data.files import read_texts
+    from assent.stages.language import demonstrations_of
 
-    if (path := project.settings.sft.demonstrations) is not None:
-        read_demonstrations(project.resolve(path))
+    if project.settings.sft.demonstrations is not None:
+        demonstrations_of(project)
     if (path := project.settings.pretrain.texts) is not None and project.settings.model.path is None:
         read_texts(project.resolve(path))
 

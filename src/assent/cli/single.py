@@ -45,8 +45,8 @@ def sft(
 ) -> None:
     """Supervised fine-tuning on demonstrations."""
     with at_work(context, workspace, recipe, as_json) as (project, result):
-        from assent.cli.standing import base_of, has_demonstrations
-        from assent.stages.language import fine_tune
+        from assent.cli.standing import base_of
+        from assent.stages.language import fine_tune, has_demonstrations
 
         if not has_demonstrations(project):
             raise SettingsError(
@@ -65,12 +65,12 @@ def sample(
 ) -> None:
     """Let the policy write completions, and make tasks of them for people to rank."""
     with at_work(context, workspace, recipe, as_json) as (project, result):
-        from assent.cli.standing import first_undone, policy_before
+        from assent.cli.standing import first_undone, initial_of, policy_before
         from assent.stages.sample import sample as write_tasks
         from assent.store import counts
 
         number = round or first_undone(project, "sample")
-        run_id = write_tasks(project, number, policy_before(project, number))
+        run_id = write_tasks(project, number, policy_before(project, number), initial_of(project))
         found = counts(project.store, [run_id])
         result.update(round=number, run=run_id, tasks=found.tasks, judgements_wanted=found.wanted - found.submitted)
 

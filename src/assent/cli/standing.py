@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from assent.pipeline import Outcome
-from assent.stages.language import import_checkpoint
+from assent.stages.language import has_demonstrations, import_checkpoint
 from assent.stages.rounds import rounds_so_far
 from assent.store import get_run
 from assent.types.errors import DataError
 
 if TYPE_CHECKING:
     from assent.stages.project import Project
-
-
-def has_demonstrations(project: Project) -> bool:
-    """Whether there is anything to fine-tune on; without, the base model is the initial policy."""
-    settings = project.settings
-    return settings.sft.demonstrations is not None or (settings.task is not None and settings.prompts.path is None)
 
 
 def base_of(project: Project) -> str:

@@ -115,6 +115,9 @@ class PeopleSettings(Section):
     biased_share: float = Field(0.2, ge=0, le=0.5, description="with position bias, and as many with length bias")
     rankings_per_round: int = Field(1200, ge=1, description="judgements asked for in a round, overlap included")
     completions_per_ranking: int = Field(4, ge=2, le=6, description="K")
+    initial_share: float = Field(
+        0.34, ge=0, lt=1, description="of a ranking's completions, by the initial policy, once another is in service"
+    )
     holdout_share: float = Field(
         0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
     )
@@ -136,6 +139,7 @@ class RewardModelSettings(Section):
     loss: Literal["pairwise", "best-of-k"] = Field("pairwise", description="best-of-k uses only who came first")
     learning_rate: float = Field(2e-4, gt=0)
     epochs: float = Field(1.0, gt=0, description="one: it over-fits fast (Stiennon 2020)")
+    warm_start: bool = Field(True, description="from round 2 on, go on from the reward model of the round before")
     rankings_per_step: int = Field(16, ge=1, description="all pairs of a ranking stay in one batch (InstructGPT)")
     warmup_steps: int = Field(5, ge=0)
     weight_decay: float = Field(0.01, ge=0)

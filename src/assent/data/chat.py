@@ -19,8 +19,8 @@ class ChatFormat:
 
     Args:
         tokenizer: must have an end-of-sequence token.
-        template: text with `{prompt}`, used only if the tokenizer has no chat template. The completion then starts
-            with a space, as it would in running text.
+        template: text with `{prompt}`, used only if the tokenizer has no chat template, once for each exchange of
+            the conversation. The completion then starts with a space, as it would in running text.
 
     Raises:
         ModelError: the tokenizer has no end token, so completions could never end.
@@ -83,7 +83,15 @@ class ChatFormat:
         return encoded
 
     def _plain_text(self, messages: Sequence[Message]) -> str:
-        question = "\n".join(message.content for message in messages if message.role in ("system", "user"))
-        if len(messages) == 1:
-            question = messages[0].content
-        return self.template.replace("{prompt}", question)
+        """The template once for each answer: those that were given, as they stand in running text, and the open one."""
+        text, asked = "", list[str]()
+        for message in messages:
+            if message.role == "assistant":
+                text += f"{self._asked(asked)} {message.content.strip()}\n"
+                asked = []
+            else:
+                asked.append(message.content)
+        return text + self._asked(asked)
+
+    def _asked(self, contents: Sequence[str]) -> str:
+        return self.template.replace("{prompt}", "\n".join(contents))

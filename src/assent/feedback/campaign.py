@@ -13,12 +13,12 @@ from itertools import groupby
 
 from assent.feedback.simulated import SimulatedPerson
 from assent.types.errors import DataError, SettingsError
-from assent.types.feedback import Assignment
+from assent.types.feedback import Assignment, Judgement
 from assent.types.messages import Prompt
 from assent.types.protocols import FeedbackStore, MarksFn
 from assent.types.seeds import derive_seed
 
-BATCH = 50  # task ids from one multiple of this to the next are leased together, then submitted
+BATCH = 50  # task ids from one multiple of this to the next are leased together, then submitted in one transaction
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def judge_tasks(
         people: person id in the store -> the person.
         marks: the gold judge behind the people's opinions.
         seed: of the choice of people and of the order in which completions are shown.
-        on_judged: told (judgements so far, judgements in all) after each.
+        on_judged: told (judgements so far, judgements in all) after each batch, once it is safe in the store.
 
     Returns:
         The number of judgements these tasks now have from these people, old ones included.
@@ -85,14 +85,18 @@ def judge_tasks(
         )
     done = 0
     for _, batch in groupby(ordered, key=lambda task: task.id // BATCH):
-        for assignment, prompt in _lease_batch(store, list(batch), list(people), seed):
+        leased = _lease_batch(store, list(batch), list(people), seed)
+        said: list[tuple[int, Judgement, str]] = []
+        for assignment, prompt in leased:
             if not assignment.submitted:
                 given = [marks(prompt, completion) for completion in assignment.completions]
                 judgement = people[assignment.person_id].judge(assignment, given)
-                store.submit(assignment.id, judgement, assignment.idempotency_key)
-            done += 1
-            if on_judged is not None:
-                on_judged(done, total)
+                said.append((assignment.id, judgement, assignment.idempotency_key))
+        if said:
+            store.submit_all(said)
+        done += len(leased)
+        if on_judged is not None:
+            on_judged(done, total)
     return done
 
 

@@ -34,9 +34,10 @@ class Contest:
 def compare(project: Project, round: int, contest: Contest, run_id: str | None = None) -> dict[str, Any]:
     """Let people compare new with old (and with the reference) without knowing which is which; promote or not.
 
+    Only the loop's own comparison can promote: an experiment, which has a `run_id` of its own, gets a verdict alone.
     Returns the result that is kept: `verdict`, `versus_reference`, `criteria` per policy, `kl`.
     """
-    run_id = run_id or f"round{round}-eval"
+    experiment, run_id = run_id is not None, run_id or f"round{round}-eval"
     inputs = {"new": contest.new, "old": contest.old, "reference": contest.reference}
     run = project.begin(run_id, "eval", round, ("sampling", "evaluation", "prompts", "model"), inputs)
     if run.done:
@@ -52,8 +53,9 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
     if project.settings.people.kind != "none":
         votes = _ask_people(project, run_id, prompt_ids, completions, contest.new, rivals)
     result = _result(project, round, contest, prompts, written, votes, run_id)
-    promoted = bool(result["verdict"]["promoted"])
-    record_promotion(project.store, contest.new, round, promoted, result["verdict"])
+    if not experiment:
+        promoted = bool(result["verdict"]["promoted"])
+        record_promotion(project.store, contest.new, round, promoted, result["verdict"])
     finish_run(project.store, run_id, result)
     return result
 

@@ -41,14 +41,12 @@ class Start:
 
 def improve(project: Project, round: int, start: Start, run_id: str | None = None) -> str:
     """One round of RL. Returns the new policy's id."""
-    settings = project.settings
-    return run_rl(project, round, start, run_id or f"round{round}-rl", settings.algorithm, settings.rl, "policy")
+    return run_rl(project, round, start, run_id or f"round{round}-rl", "policy")
 
 
-def run_rl(
-    project: Project, round: int, start: Start, run_id: str, algorithm: PPOSettings, rl: RLSettings, kind: str
-) -> str:
-    """RL with these settings; the outcome is kept as an artifact of this kind."""
+def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -> str:
+    """RL with the project's settings; the outcome is kept as an artifact of this kind."""
+    algorithm, rl = project.settings.algorithm, project.settings.rl
     inputs = {"policy": start.policy, "reference": start.reference}
     if start.reward is not None:
         inputs["reward"] = start.reward

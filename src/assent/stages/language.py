@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assent.data.chat import ChatFormat
 from assent.data.files import read_demonstrations, read_texts
 from assent.data.tokenizer import train_tokenizer
 from assent.models.loading import build_llama, context_length, load_causal_lm, load_tokenizer
 from assent.models.policy import add_adapter, save_merged
 from assent.stages.project import Project
-from assent.store import artifact_id, hash_folder, register_artifact
+from assent.store import artifact_id, hash_folder, list_artifacts, register_artifact
 from assent.store.runs import finish_run
 from assent.training.language_model import Example, LanguageModelTraining, mean_nll, packed_examples
 from assent.training.loop import LoopSettings, run_steps
-from assent.types.errors import DataError, ModelError
+from assent.types.errors import DataError, ModelError, WorkspaceError
 from assent.types.messages import Prompt
 
 HELD_OUT_ROWS = 32  # of the corpus, never trained on: the perplexity reported
@@ -53,7 +54,7 @@ def base_model(project: Project, run_id: str = "pretrain") -> str:
 
 def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
     """Supervised fine-tuning on demonstrations; where there are none, the base model is the initial policy."""
-    demonstrations = _demonstrations(project)
+    demonstrations = demonstrations_of(project)
     if demonstrations is None:
         return base
     run = project.begin(run_id, "sft", 0, ("model", "sft", "prompts"), {"base": base})
@@ -89,11 +90,17 @@ def import_checkpoint(project: Project) -> str:
 
     Raises:
         ModelError: no checkpoint or tokenizer there, or they do not fit together.
+        DataError: a file of prompts or demonstrations is wrong, or a prompt does not fit into the context.
+        WorkspaceError: the checkpoint is not what it was when this workspace first used it.
     """
     folder = local_checkpoint(project)
     tokenizer = load_tokenizer(folder)
-    load_causal_lm(folder, tokenizer=tokenizer)
+    model = load_causal_lm(folder, tokenizer=tokenizer)
+    chat = ChatFormat(tokenizer, project.settings.prompts.template)
+    for prompts in project.prompts.values():  # before anything is written
+        project.encode(chat, prompts, context_length(model))
     digest = hash_folder(folder)
+    _require_unchanged(project, folder, digest)
     card = {"source": project.settings.model.path}
     return register_artifact(project.store, "base", digest, str(folder), card, artifact_id=artifact_id("base", digest))
 
@@ -130,12 +137,41 @@ def _corpus(project: Project) -> list[str]:
     return project.world.pretraining_texts(project.seed("corpus"))
 
 
-def _demonstrations(project: Project) -> list[tuple[Prompt, str]] | None:
-    if project.settings.sft.demonstrations is not None:
-        return read_demonstrations(project.resolve(project.settings.sft.demonstrations))
-    if project.world is not None and project.settings.prompts.path is None:
-        return project.world.demonstrations(project.seed("demonstrations"))
-    return None
+def _require_unchanged(project: Project, folder: Path, digest: str) -> None:
+    for known in list_artifacts(project.store, "base"):
+        if known.path == str(folder) and known.content_hash != digest:
+            raise WorkspaceError(
+                f"{folder}: its files are not those that this workspace began with ({known.id})",
+                "restore them, or begin a new workspace with the checkpoint as it is now",
+            )
+
+
+def has_demonstrations(project: Project) -> bool:
+    """Whether there is anything to fine-tune on; without, the base model is the initial policy."""
+    settings = project.settings
+    return settings.sft.demonstrations is not None or (settings.task is not None and settings.prompts.path is None)
+
+
+def demonstrations_of(project: Project) -> list[tuple[Prompt, str]] | None:
+    """What to fine-tune on: the user's file, or the task's own demonstrations, or nothing.
+
+    Raises:
+        DataError: the file is wrong, or it answers a prompt that is held out for the comparison.
+    """
+    if (given := project.settings.sft.demonstrations) is not None:
+        path = project.resolve(given)
+        found = read_demonstrations(path)
+        held_out = {prompt.messages for prompt in project.prompts["test"]}
+        for prompt, _ in found:
+            if prompt.messages in held_out:
+                raise DataError(
+                    f"{path}, line {prompt.meta['line']}: this prompt is one of the test prompts: {prompt.text[:60]!r}",
+                    "what is trained on cannot be held out: remove the line, or give the prompt the split 'train'",
+                )
+        return found
+    if project.world is None or not has_demonstrations(project):
+        return None
+    return project.world.demonstrations(project.seed("demonstrations"))
 
 
 def _examples(project: Project, pairs: list[tuple[Prompt, str]], chat: Any, context: int) -> list[Example]:

@@ -33,7 +33,7 @@ from assent.store import (
 from assent.tasks import load_world
 from assent.training.interrupt import raise_if_stopped
 from assent.training.precision import choose_device
-from assent.types.errors import DataError, SettingsError
+from assent.types.errors import DataError, SettingsError, WorkspaceError
 from assent.types.feedback import Marks
 from assent.types.messages import Prompt
 from assent.types.protocols import MarksFn, Progress, SamplingParams, Silent, World
@@ -57,6 +57,7 @@ class Project:
     settings: Settings
     progress: Progress = field(default_factory=Silent)
     force: bool = False
+    _intact: set[str] = field(default_factory=set, init=False, repr=False)
 
     @cached_property
     def world(self) -> World | None:
@@ -118,8 +119,21 @@ class Project:
         return get_artifact(self.store, name)
 
     def folder(self, artifact: str) -> Path:
-        """Where an artifact's files lie; a user's own checkpoint stays where it is."""
-        return self.resolve(self.artifact(artifact).path)
+        """Where an artifact's files lie; a user's own checkpoint stays where it is.
+
+        Raises:
+            WorkspaceError: the files are not those that were registered. They are looked at once in a process.
+        """
+        found = self.artifact(artifact)
+        folder = self.resolve(found.path)
+        if artifact not in self._intact:
+            if not folder.is_dir() or hash_folder(folder) != found.content_hash:
+                what = "changed or damaged" if folder.is_dir() else "missing"
+                raise WorkspaceError(
+                    f"{folder}: the files of {artifact} are {what}", "restore the folder, or begin a new workspace"
+                )
+            self._intact.add(artifact)
+        return folder
 
     def chat(self, artifact: str) -> ChatFormat:
         """How texts become tokens for this model."""
@@ -145,7 +159,9 @@ class Project:
         wanted = set(sections) | {"seed", "task"}
         settings = self.settings.model_dump(mode="json", include=wanted)
         run = start_run(self.store, run_id, kind, round, settings, inputs or {})
-        if not run.done:
+        if run.done:
+            self.tidy(run_id)  # a kill may have come between the record and the tidying
+        else:
             write_atomic(self.run_dir(run_id) / "settings.toml", dump_settings(self.settings))
         return run
 

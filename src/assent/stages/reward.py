@@ -19,7 +19,7 @@ from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
 from assent.stages.sample import Writer, sample_run
 from assent.store import Completion, get_completions, get_prompts, rankings
-from assent.store.runs import finish_run
+from assent.store.runs import finish_run, get_run
 from assent.training.loop import LoopSettings, run_steps
 from assent.training.reward_model import RewardModelTraining, normalisation
 from assent.types.errors import DataError, UnhealthyRewardError
@@ -31,19 +31,24 @@ INVARIANCE_TEXTS = 32
 
 
 def train_reward(project: Project, round: int, reference: str, run_id: str | None = None) -> str:
-    """Train a reward model on every ranking so far, starting from the reference policy. Returns the artifact's id."""
+    """Train a reward model on people's rankings. Returns the artifact's id.
+
+    The first starts from the reference policy with a fresh head. A later one goes on from the round before with the
+    new rankings (`reward_model.warm_start`): every ranking is learnt once. Otherwise it learns all of them anew.
+    """
     run_id = run_id or f"round{round}-reward"
     dataset = freeze_dataset(project, round)
+    previous = _previous(project, round)
     sections = ("model", "sampling", "reward_model")
-    run = project.begin(run_id, "reward", round, sections, {"dataset": dataset, "initial": reference})
+    run = project.begin(run_id, "reward", round, sections, {"dataset": dataset, "initial": previous or reference})
     if run.done:
         return str(run.result["reward"])
     settings = project.settings.reward_model
-    chat = project.chat(reference)
+    chat = project.chat(previous or reference)
     lora = project.settings.model.lora
-    model, chat = _classifier(project, reference, chat, run_id, lora)
+    model, chat = _classifier(project, previous or reference, chat, run_id, lora, fresh=previous is None)
     scorer = RewardModelScorer(model, chat, project.settings.compute.tokens_per_microbatch)
-    learnt = read_rankings(project, round, "train")
+    learnt = read_rankings(project, round, "train", first=round if previous else 1)
     training = RewardModelTraining(
         model,
         learnt,
@@ -67,7 +72,7 @@ def train_reward(project: Project, round: int, reference: str, run_id: str | Non
         chat.tokenizer.save_pretrained(folder)
 
     card = {"rankings": len(learnt), "score_mean": mean, "score_std": std, "loss": settings.loss}
-    name = project.keep("reward", run_id, write, card, parents=[reference, dataset])
+    name = project.keep("reward", run_id, write, card, parents=[previous or reference, dataset])
     finish_run(project.store, run_id, {"reward": name, **card})
     project.tidy(run_id)
     return name
@@ -147,16 +152,24 @@ def load_scorer(project: Project, reward: str) -> RewardModelScorer:
     return RewardModelScorer(model, project.chat(reward), project.settings.compute.tokens_per_microbatch)
 
 
-def read_rankings(project: Project, round: int, purpose: str) -> list[Ranking]:
-    """Every ranking of this and earlier rounds for a purpose, in order of submission."""
-    return rankings(project.store, [sample_run(number) for number in range(1, round + 1)], purpose)
+def read_rankings(project: Project, round: int, purpose: str, first: int = 1) -> list[Ranking]:
+    """Every ranking of the rounds `first` to `round` for a purpose, in order of submission."""
+    return rankings(project.store, [sample_run(number) for number in range(first, round + 1)], purpose)
 
 
-def _classifier(project: Project, reference: str, chat: ChatFormat, run_id: str, lora: LoraSettings) -> Any:
-    """The reference with a fresh scalar head, and a tokenizer whose pad token is no other token."""
+def _previous(project: Project, round: int) -> str | None:
+    """The reward model of the round before, if this one is to go on from it."""
+    before = get_run(project.store, f"round{round - 1}-reward")
+    if not project.settings.reward_model.warm_start or before is None or not before.done:
+        return None
+    return str(before.result["reward"])
+
+
+def _classifier(project: Project, initial: str, chat: ChatFormat, run_id: str, lora: LoraSettings, fresh: bool) -> Any:
+    """The initial model with a scalar head, and a tokenizer whose pad token is no other token."""
     dtype = project.settings.model.dtype
     seed = project.seed(run_id, "head")
-    model: Any = load_scalar_model(project.folder(reference), dtype, fresh_head_seed=seed)
+    model: Any = load_scalar_model(project.folder(initial), dtype, fresh_head_seed=seed if fresh else None)
     tokenizer = chat.tokenizer
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # Plain transformers finds the last token by the pad id, which must therefore never stand in a text.

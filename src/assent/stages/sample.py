@@ -64,34 +64,59 @@ def sample_run(round: int) -> str:
     return f"round{round}-sample"
 
 
-def sample(project: Project, round: int, policy: str) -> str:
-    """Sample K completions for each of the round's tasks and put the tasks up for people. Returns the run's id."""
+def sample(project: Project, round: int, policy: str, initial: str | None = None) -> str:
+    """Sample K completions for each of the round's tasks and put the tasks up for people. Returns the run's id.
+
+    Args:
+        policy: the current policy.
+        initial: the initial policy, which writes `people.initial_share` of each task's completions once the two
+            differ: people then also say what the reward model should make of the ground that RL came from.
+    """
     run_id = sample_run(round)
     run = project.begin(run_id, "sample", round, ("sampling", "people", "prompts"), {"policy": policy})
     if run.done:
         return run_id
-    people = project.settings.people
     chosen = _choose_prompts(project, round)
-    prompts = [project.prompts["train"][index] for index in chosen]
-    rollouts = Writer(project, policy).write(prompts, people.completions_per_ranking, project.seed(run_id, "tokens"))
-    prompt_ids = [project.prompt_ids["train"][index] for index in chosen]
-    completions = add_completions(project.store, run_id, prompt_ids, rollouts, project.sampling, policy)
+    written = [_write(project, run_id, author, chosen, count) for author, count in _authors(project, policy, initial)]
     tasks = []
-    for place, (index, prompt_id) in enumerate(zip(chosen, prompt_ids, strict=True)):
+    for place, index in enumerate(chosen):
         held_out = is_held_out(project, project.prompts["train"][index])
-        first = place * people.completions_per_ranking
         tasks.append(
             NewTask(
-                prompt_id,
-                tuple(completions[first : first + people.completions_per_ranking]),
+                project.prompt_ids["train"][index],
+                tuple(completion for by_author in written for completion in by_author[place]),
                 LabelKind.RANKING,
-                overlap=people.overlap if held_out else 1,
+                overlap=project.settings.people.overlap if held_out else 1,
                 purpose="holdout" if held_out else "train",
             )
         )
     add_tasks(project.store, run_id, tasks)
     finish_run(project.store, run_id, {"tasks": len(tasks), "judgements_wanted": sum(task.overlap for task in tasks)})
     return run_id
+
+
+def _authors(project: Project, policy: str, initial: str | None) -> list[tuple[str, int]]:
+    """Who writes how many of a task's K completions."""
+    people = project.settings.people
+    if initial is None or initial == policy:
+        return [(policy, people.completions_per_ranking)]
+    old = min(people.completions_per_ranking - 1, round_half_up(people.completions_per_ranking * people.initial_share))
+    shares = [(policy, people.completions_per_ranking - old), (initial, old)]
+    return [(author, count) for author, count in shares if count]
+
+
+def round_half_up(value: float) -> int:
+    """The nearest whole number; halves go up."""
+    return int(value + 0.5)
+
+
+def _write(project: Project, run_id: str, author: str, chosen: Sequence[int], count: int) -> list[list[int]]:
+    """`count` completions of every chosen prompt by one author: their ids in the store, prompt by prompt."""
+    prompts = [project.prompts["train"][index] for index in chosen]
+    prompt_ids = [project.prompt_ids["train"][index] for index in chosen]
+    rollouts = Writer(project, author).write(prompts, count, project.seed(run_id, "tokens", author))
+    ids = add_completions(project.store, run_id, prompt_ids, rollouts, project.sampling, author)
+    return [ids[first : first + count] for first in range(0, len(ids), count)]
 
 
 def is_held_out(project: Project, prompt: Prompt) -> bool:

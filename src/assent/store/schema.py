@@ -1,15 +1,14 @@
-"""The schema's versions: upgrade on open, downgrade for those who must go back. Migrations ship in the package."""
+"""The schema's versions: upgrade on open, downgrade for those who must go back. Migrations ship in the package.
+
+Alembic is loaded only to change a schema: every command opens a store, and nearly always its version is the newest.
+"""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from assent.store.engine import WRITE_OPTION
 from assent.types.errors import WorkspaceError
@@ -19,17 +18,22 @@ _UPGRADE_LOCK_KEY = 0x617373656E74  # "assent"; PostgreSQL's advisory lock for t
 _one_at_a_time = threading.Lock()  # Alembic keeps its context in module globals
 
 
+def versions() -> list[str]:
+    """The schema versions this package knows, oldest first: `v0001_what_it_does.py` leads to version `0001`."""
+    return sorted(file.stem[1:].partition("_")[0] for file in (_MIGRATIONS / "versions").glob("v*.py"))
+
+
 def head() -> str:
     """The newest schema version this package knows."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
-    if found is None:
-        raise ValueError(f"no migrations in {_MIGRATIONS}")
-    return found
+    return versions()[-1]
 
 
 def current(connection: Connection) -> str | None:
     """The database's schema version; None if it has no tables yet."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
 
 
 def upgrade(engine: Engine, location: str, revision: str = "head") -> None:
@@ -38,11 +42,9 @@ def upgrade(engine: Engine, location: str, revision: str = "head") -> None:
     Raises:
         WorkspaceError: the database was written by a newer assent.
     """
-    _check_known(engine, location)
-    with engine.connect() as connection:
-        if revision == "head" and current(connection) == head():
-            return
-    _migrate(engine, "upgrade", revision)
+    found = _require_known(engine, location)
+    if revision != "head" or found != head():
+        _migrate(engine, "upgrade", revision)
 
 
 def downgrade(engine: Engine, location: str, revision: str) -> None:
@@ -51,12 +53,16 @@ def downgrade(engine: Engine, location: str, revision: str) -> None:
     Raises:
         WorkspaceError: the database was written by a newer assent.
     """
-    _check_known(engine, location)
+    _require_known(engine, location)
     _migrate(engine, "downgrade", revision)
 
 
 def _migrate(engine: Engine, direction: str, revision: str) -> None:
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with _one_at_a_time, engine.execution_options(**{WRITE_OPTION: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK_KEY})
@@ -64,18 +70,13 @@ def _migrate(engine: Engine, direction: str, revision: str) -> None:
         {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](config, revision)
 
 
-def _check_known(engine: Engine, location: str) -> None:
+def _require_known(engine: Engine, location: str) -> str | None:
+    """The database's version, which must be one of ours."""
     with engine.connect() as connection:
         found = current(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in versions():
         raise WorkspaceError(
             f"{location}: schema version {found} is newer than this assent knows ({head()})",
             "Update assent to the version that wrote this database.",
         )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+    return found

@@ -135,11 +135,12 @@ class MetricsLog:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, float]]:
-    """The steps logged so far."""
+    """The steps logged so far; a last line that a full disk or a kill cut off is left out."""
     path = run_dir / METRICS
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def cosine_share(step: int, steps: int, warmup: int, final_share: float) -> float:

@@ -59,15 +59,28 @@ class GuardedOptimiser:
         Returns:
             The gradient norm before clipping; None if it was not finite, in which case nothing was changed.
         """
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
-        finite = math.isfinite(norm)
-        if finite:
-            for optimizer, rate in self.optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * share
-                optimizer.step()
+        norm = self.clip()
+        if math.isfinite(norm):
+            self.advance(share)
+            return norm
         self.drop_gradients()
-        return norm if finite else None
+        return None
+
+    def clip(self) -> float:
+        """Clip the gradients that are there; returns their norm before, which may be infinite or NaN."""
+        return float(nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
+
+    def advance(self, share: float = 1.0) -> None:
+        """Step with gradients that were clipped and found finite, then clear them.
+
+        Args:
+            share: of the peak learning rate, from the schedule.
+        """
+        for optimizer, rate in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+            optimizer.step()
+        self.drop_gradients()
 
     def drop_gradients(self) -> None:
         """Forget the gradients that were accumulated."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,9 +98,9 @@ class RLTraining:
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
         update = self._update(measured, targets, index, attempt)
-        if update is None:
-            return {"skipped": 1.0, **held_out}
-        if self.hyper.kl_target is not None:
+        if update.get("skipped"):
+            return {**update, **held_out}
+        if self.hyper.kl_target is not None and math.isfinite(metrics["kl"]):
             self.kl_coef = adaptive_kl_coef(
                 self.kl_coef, metrics["kl"], self.hyper.kl_target, float(self.hyper.kl_horizon), len(rollouts)
             )
@@ -138,41 +139,44 @@ class RLTraining:
             derive_seed(self.seed, "rollouts", attempt, index),
         )
 
-    def _update(self, measured: Measured, targets: Targets, index: int, attempt: int) -> dict[str, float] | None:
-        """All epochs of minibatches on one step's rollouts; None if a loss or gradient was not finite.
+    def _update(self, measured: Measured, targets: Targets, index: int, attempt: int) -> dict[str, float]:
+        """All epochs of minibatches on one step's rollouts; `skipped` = 1 if none of them could be applied.
 
-        The remaining minibatches are left once the new policy is `stop_epoch_kl` nats a token from the old one.
+        A minibatch whose loss or gradient is not finite changes nothing and is counted in `nonfinite`. The remaining
+        ones are left once the new policy is `stop_epoch_kl` nats a token from the old one.
         """
         sums: Counter[str] = Counter()
-        tokens_seen, norms, stopped = 0.0, [], 0.0
-        count = len(measured.rollouts)
-        for epoch in range(self.parts.algorithm.epochs):
-            order = permutation(count, self.seed, "minibatches", attempt, index, epoch)
-            for part in range(self.parts.algorithm.minibatches):
-                rows = sorted(order[part :: self.parts.algorithm.minibatches])
-                tokens = float(measured.experience.mask[rows].sum())
-                found = self._accumulate(measured, targets, rows, tokens)
-                if not all_finite(found.values()):
-                    self._drop_gradients()
-                    return None
-                limit = self.hyper.stop_epoch_kl
-                if limit is not None and found["approx_kl"] / tokens > limit:
-                    self._drop_gradients()
-                    stopped = 1.0
-                    break
-                norm = self._apply()
-                if norm is None:
-                    return None
-                norms.append(norm)
-                sums.update(found)
-                tokens_seen += tokens
-            if stopped:
+        tokens_seen, norms, stopped, nonfinite = 0.0, [], 0.0, 0.0
+        for rows in self._minibatches(len(measured.rollouts), index, attempt):
+            tokens = float(measured.experience.mask[rows].sum())
+            found = self._accumulate(measured, targets, rows, tokens)
+            limit = self.hyper.stop_epoch_kl
+            if limit is not None and found["approx_kl"] / tokens > limit and all_finite(found.values()):
+                self._drop_gradients()
+                stopped = 1.0
                 break
+            norm = self._apply() if all_finite(found.values()) else None
+            if norm is None:
+                self._drop_gradients()
+                nonfinite += 1.0
+                continue
+            norms.append(norm)
+            sums.update(found)
+            tokens_seen += tokens
+        if nonfinite and not norms:
+            return {"skipped": 1.0, "nonfinite": nonfinite}
         means = {name: value / max(1.0, tokens_seen) for name, value in sums.items() if name != "value_loss"}
         if norms:
             means["value_loss"] = sums["value_loss"] / len(norms)
             means["grad_norm"] = sum(norms) / len(norms)
-        return {**means, "stopped_early": stopped, "updates": float(self.updates)}
+        return {**means, "stopped_early": stopped, "nonfinite": nonfinite, "updates": float(self.updates)}
+
+    def _minibatches(self, count: int, index: int, attempt: int) -> Iterator[list[int]]:
+        """The rows of each minibatch of each epoch, every row once an epoch."""
+        parts = self.parts.algorithm.minibatches
+        for epoch in range(self.parts.algorithm.epochs):
+            order = permutation(count, self.seed, "minibatches", attempt, index, epoch)
+            yield from (sorted(order[part::parts]) for part in range(parts))
 
     def _accumulate(self, measured: Measured, targets: Targets, rows: list[int], tokens: float) -> Counter[str]:
         """Gradients of one minibatch, microbatch by microbatch; returns sums over its tokens."""
@@ -192,14 +196,15 @@ class RLTraining:
         return found
 
     def _apply(self) -> float | None:
-        norm = self.optimiser.apply()
-        if self.value_optimiser is not None and norm is not None and self.value_optimiser.apply() is None:
+        """Step policy and value model, or neither: None if a gradient of either is not finite."""
+        optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
+        norms = [each.clip() for each in optimisers]
+        if not all_finite(norms):
             return None
-        if norm is None:
-            self._drop_gradients()
-            return None
+        for each in optimisers:
+            each.advance()
         self.updates += 1
-        return norm
+        return norms[0]
 
     def _drop_gradients(self) -> None:
         self.optimiser.drop_gradients()

@@ -82,6 +82,10 @@ class FeedbackStore(Protocol):
         """Record a judgement and return its id; the same key again returns the same id and records nothing."""
         ...
 
+    def submit_all(self, submissions: Sequence[tuple[int, Judgement, str]]) -> list[int]:
+        """Record (assignment id, judgement, key) each as `submit` does, all or none; returns their ids in order."""
+        ...
+
 
 class Progress(Protocol):
     """Where long work tells how far it is; the command line draws it with rate and time left."""

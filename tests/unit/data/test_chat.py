@@ -41,6 +41,24 @@ def test_a_template_is_filled_in_once(plain: ChatFormat) -> None:
     assert plain.tokenizer.decode(plain.prompt_ids(odd)) == "Question: What do {prompt} and {0} mean?\nAnswer:"
 
 
+def test_a_conversation_is_the_template_once_for_each_answer(plain: ChatFormat) -> None:
+    talk = Prompt(
+        (
+            Message("system", "Be kind."),
+            Message("user", "Hello"),
+            Message("assistant", " Hi, what is it? "),
+            Message("user", "What does {prompt} mean?"),
+            Message("assistant", "A gap."),
+            *ASKED.messages,
+        )
+    )
+    assert plain.tokenizer.decode(plain.prompt_ids(talk)) == (
+        "Question: Be kind.\nHello\nAnswer: Hi, what is it?\n"
+        "Question: What does {prompt} mean?\nAnswer: A gap.\n"
+        "Question: How do I clean a window?\nAnswer:"
+    )
+
+
 def test_a_completion_ends_with_the_end_token_and_begins_with_a_space(plain: ChatFormat) -> None:
     ids = plain.completion_ids("  Use warm water. ")
     assert ids[-1] == plain.end_id

@@ -50,6 +50,9 @@ class Dying:
     def submit(self, assignment_id: int, judgement: Judgement, idempotency_key: str) -> int:
         return self._call(lambda: self._store.submit(assignment_id, judgement, idempotency_key))
 
+    def submit_all(self, submissions: Sequence[tuple[int, Judgement, str]]) -> list[int]:
+        return self._call(lambda: self._store.submit_all(submissions))
+
 
 def test_people_are_a_function_of_the_task_and_share_the_work() -> None:
     ids = list(range(10, 26))
@@ -68,7 +71,8 @@ def test_every_task_gets_exactly_its_overlap(bench: BuildBench) -> None:
     seen: list[tuple[int, int]] = []
     count = judge_tasks(ready.judgements, ready.tasks, ready.people, MARKS, 3, lambda *now: seen.append(now))
     assert count == 200
-    assert seen == [(done, 200) for done in range(1, 201)]
+    # Tasks 1 to 49, 50 to 99 and 100 to 120, of which every third is judged three times.
+    assert seen == [(49 + 2 * 16, 200), (99 + 2 * 33, 200), (200, 200)]
     assert open_tasks(ready.store, "sample") == []
     work = Counter(ranking.person_id for ranking in rankings(ready.store))
     assert set(work) == set(ready.people)
@@ -85,8 +89,8 @@ def test_an_interrupted_campaign_leaves_the_rows_of_an_uninterrupted_one(bench: 
     judge_tasks(straight.judgements, straight.tasks, straight.people, MARKS, 3)
     expected = dump_rows(straight.store)
     assert len(expected["judgements"]) == 120
-    # Two batches: 16 leases and 98 submissions, 16 leases and 22 submissions. Each campaign dies twice.
-    for number, lives in enumerate(((2, 3), (15, 16), (60, 20), (113, 17), (120, 40))):
+    # Two batches, each of 16 people's leases and one submission. Each campaign dies twice, after a call and before one.
+    for number, lives in enumerate(((2, 3), (15, 16), (16, 18), (20, 17), (31, 16), (32, 33))):
         broken = bench(f"broken-{only_open}-{number}", (1, 3), 60)
         for calls, after in zip(lives, (True, False), strict=True):
             with pytest.raises(Killed):

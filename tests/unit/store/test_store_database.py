@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -78,6 +80,21 @@ def test_migrations_make_the_tables_that_the_code_declares(store: Store) -> None
         made = " ".join(connection.execute(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")).scalars())
     unnamed_in_sqlite = {name for name in declared if str(name) not in made}
     assert unnamed_in_sqlite == set()
+
+
+def test_versions_by_file_name_are_those_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert schema.versions() == known[::-1]
+    assert schema.head() == known[0]
+
+
+def test_opening_a_database_of_the_newest_version_loads_no_alembic(database: Path) -> None:
+    Store.open(database, create=True).close()
+    code = "import sys; from assent.store import Store; Store.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    outcome = subprocess.run([sys.executable, "-c", code, str(database)], capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == "False"
 
 
 def test_migrations_go_down_and_up_again(store: Store) -> None:

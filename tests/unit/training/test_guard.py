@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,12 +96,57 @@ def test_ppo_skips_a_step_whose_gradients_are_not_finite(checkpoint: Built) -> N
     weight = next(training.parts.policy.model.parameters())
     hook = weight.register_hook(lambda gradient: gradient * float("nan"))
     before = {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
-    assert training.step(0, 0) == {"skipped": 1.0}
+    assert training.step(0, 0) == {"skipped": 1.0, "nonfinite": 4.0}  # 2 epochs of 2 minibatches
     after = training.tensors()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert (training.kl_coef, training.updates) == (0.2, 0)
     hook.remove()
-    assert "skipped" not in training.step(1, 0)
+    metrics = training.step(1, 0)
+    assert "skipped" not in metrics
+    assert (metrics["nonfinite"], metrics["updates"]) == (0.0, 4.0)
+
+
+class SpoiltAt:
+    """Makes the gradients of a model's first parameter NaN, in the n-th backward pass alone."""
+
+    def __init__(self, model: torch.nn.Module, number: int) -> None:
+        self.passes, self._number = 0, number
+        next(value for value in model.parameters() if value.requires_grad).register_hook(self._spoil)
+
+    def _spoil(self, gradient: Tensor) -> Tensor:
+        self.passes += 1
+        return gradient * float("nan") if self.passes == self._number else gradient
+
+
+@pytest.mark.parametrize("spoilt", ["policy", "value"])
+def test_a_non_finite_minibatch_leaves_both_models_as_they_are(checkpoint: Built, spoilt: str) -> None:
+    # One minibatch a step, so that the whole of its effect can be seen; the second epoch finds it finite.
+    training = reinforcement(checkpoint("llama"), minibatches=1, epochs=2)
+    policy, value = training.parts.policy.model, training.parts.value_model
+    assert value is not None and training.value_optimiser is not None
+    SpoiltAt(policy if spoilt == "policy" else value, 1)
+    applied: list[bool] = []
+    before = {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
+
+    def unchanged() -> bool:
+        now = training.tensors()
+        return now.keys() == before.keys() and all(torch.equal(before[name], now[name]) for name in now)
+
+    apply = training._apply
+
+    def watched() -> float | None:
+        norm = apply()
+        applied.append(norm is not None)
+        if norm is None:
+            assert unchanged()
+        return norm
+
+    training._apply = watched  # type: ignore[method-assign]
+    metrics = training.step(0, 0)
+    assert applied == [False, True]
+    assert not unchanged()
+    assert (metrics["nonfinite"], metrics["updates"], training.updates) == (1.0, 1.0, 1)
+    assert "skipped" not in metrics and math.isfinite(metrics["grad_norm"])
 
 
 def test_gradients_are_clipped_and_the_norm_before_is_told() -> None:
