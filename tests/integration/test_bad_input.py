@@ -232,7 +232,7 @@ def test_labels_that_nobody_could_learn_are_refused(tmp_path: Path, checkpoint: 
     few = {"people.rankings-per-round": 60, "people.holdout-share": 0.4, "reward-model.reference-samples": 8}
     workspace = make(tmp_path, checkpoint("llama"), *people, **few)
     done = assent("loop", "--rounds", "1", cwd=workspace)
-    refused(done, 5, "unhealthy", "accuracy", "--force")
+    refused(done, 5, "unhealthy", "below people's own agreement", "--force")
     with Workspace.open(workspace).open_store() as store:
         kinds = [artifact.kind for artifact in list_artifacts(store)]
     assert "reward" in kinds and "policy" not in kinds
@@ -241,6 +241,15 @@ def test_labels_that_nobody_could_learn_are_refused(tmp_path: Path, checkpoint: 
     done = assent("loop", "--rounds", "1", "--force", "--json", cwd=workspace)
     assert done.code == 0, done.err
     assert "unhealthy, forced" in Path(done.json["report"]).read_text(encoding="utf-8")
+
+
+def test_a_metrics_line_cut_off_spoils_no_report(workspace: Path) -> None:
+    assert assent("loop", "--rounds", "1", cwd=workspace).code == 0
+    shown = [assent("report", cwd=workspace).code]
+    with (workspace / "runs" / "round1-rl" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "rewa')  # what a full disk or a kill leaves
+    shown.append(assent("report", cwd=workspace).code)
+    assert shown == [0, 0]
 
 
 def begin(workspace: Path) -> subprocess.Popen[str]:

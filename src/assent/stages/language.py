@@ -90,7 +90,7 @@ def import_checkpoint(project: Project) -> str:
 
     Raises:
         ModelError: no checkpoint or tokenizer there, or they do not fit together.
-        DataError: a file of prompts or demonstrations is wrong, or a prompt does not fit into the context.
+        DataError: the file of prompts is wrong, or a prompt does not fit into the context.
         WorkspaceError: the checkpoint is not what it was when this workspace first used it.
     """
     folder = local_checkpoint(project)
