@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assent.store import Workspace, list_runs
+from assent.store import Workspace, list_promotions, list_runs
 from tests.checkpoints import Shape
 from tests.command_line import TINY, Done, assent, flags
 
@@ -106,6 +106,8 @@ def test_an_experiment_beside_the_loop(stages: dict[str, Done], workspace: Path)
     judged = assent("eval", "--run", "bold", "--json", cwd=workspace)
     assert judged.json["policy"] == done.json["policy"]
     assert {"bold", "bold-eval"} <= set(run_ids(workspace))
+    with Workspace.open(workspace).open_store() as store:  # whatever people said of it, it is never in service
+        assert {each.artifact_id for each in list_promotions(store)} == {stages["rl"].json["policy"]}
     changed = assent("rl", "--run", "bold", "--algorithm.kl-coef", "0.5", "--force", cwd=workspace)
     assert changed.code == 6 and "kl_coef" in changed.err
     assert assent("rl", "--run", "round7-rl", "--force", cwd=workspace).code == 2

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -164,7 +165,9 @@ def finish(workspace: Path, rounds: int) -> dict[str, Any]:
 
 def test_killed_three_times_in_one_round(tmp_path: Path) -> None:
     life = live_on(make_workspace(tmp_path / "whole"), rounds=1)
-    assert {"pretrain", "round1-rl", "round1-unpenalised", "round1-eval"} <= life.begun.keys()
+    assert {"pretrain", "round1-rl", "round1-eval"} <= life.begun.keys()
+    unbound = tomllib.loads(life.left["settings"]["round1-unpenalised"])  # what held for this run, not for the loop
+    assert (unbound["algorithm"]["kl_coef"], unbound["rl"]["steps"]) == (0.0, 1)
     broken = make_workspace(tmp_path / "somewhere else" / "broken")
     # The last one may come after the end: a resumed loop is sometimes faster than the first.
     assert kill_at(spread(3, life, seed=1), broken, 1, life) >= 2

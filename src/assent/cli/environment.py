@@ -27,9 +27,11 @@ def prepare_environment() -> None:
 
 
 def prepare_torch(compute: ComputeSettings) -> None:
-    """Threads as set, and only operations that give the same bits every time."""
+    """Threads as set, only operations that give the same bits every time, and no bars but our own."""
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # its bars do not ask the hub's variable
     if compute.threads is not None:
         torch.set_num_threads(compute.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)

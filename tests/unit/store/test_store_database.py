@@ -92,7 +92,9 @@ def test_versions_by_file_name_are_those_of_the_migrations() -> None:
 
 def test_opening_a_database_of_the_newest_version_loads_no_alembic(database: Path) -> None:
     Store.open(database, create=True).close()
-    code = "import sys; from assent.store import Store; Store.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    code = (
+        "import sys; from assent.store import Store; Store.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    )
     outcome = subprocess.run([sys.executable, "-c", code, str(database)], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "False"
 
