@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from assent.config.settings import ModelSettings, ShapeSettings
+from assent.config.settings import ShapeSettings
 from assent.types.errors import ModelError
 
 if TYPE_CHECKING:
@@ -154,13 +154,6 @@ def stop_ids(model: PreTrainedModel, tokenizer: Any) -> tuple[int, ...]:
         if token is not None and int(token) not in found:
             found.append(int(token))
     return tuple(found)
-
-
-def tokenizer_source(settings: ModelSettings) -> str:
-    """Where the user's tokenizer is."""
-    if settings.path is None:
-        raise ModelError("model.path is not set", "give a checkpoint: --model.path DIR_OR_ID")
-    return settings.path
 
 
 def _check_local(path: str | Path) -> None:
