@@ -14,6 +14,9 @@ class PPOSettings(Section):
 
     type: Literal["ppo"] = "ppo"
     learning_rate: float = Field(1e-5, gt=0, description="Adam step size of the policy (Ziegler 2019)")
+    final_learning_rate_share: float = Field(
+        0.0, ge=0, le=1, description="where the step sizes end, falling linearly; 1 holds them (Huang 2024)"
+    )
     value_learning_rate: float | None = Field(None, gt=0, description="of the value model; learning_rate if not given")
     adam_epsilon: float = Field(1e-5, gt=0, description="matters: PyTorch's 1e-8 moves far more (Huang 2024)")
     kl_coef: float = Field(0.15, ge=0, description="β, in reward per nat; 0 trains without a penalty (Ziegler 2019)")

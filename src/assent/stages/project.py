@@ -34,7 +34,7 @@ from assent.tasks import load_world
 from assent.training.interrupt import raise_if_stopped
 from assent.training.precision import choose_device
 from assent.types.errors import DataError, SettingsError, WorkspaceError
-from assent.types.feedback import Marks
+from assent.types.feedback import CRITERIA, Marks
 from assent.types.messages import Prompt
 from assent.types.protocols import MarksFn, Progress, SamplingParams, Silent, World
 from assent.types.seeds import derive_seed
@@ -201,17 +201,30 @@ class Project:
         shutil.rmtree(self.run_dir(run_id) / "checkpoints", ignore_errors=True)
 
 
+def _require_criteria(value: Mapping[str, Any], name: str | None) -> None:
+    keys = (*CRITERIA, "fluency")
+    missing = [key for key in CRITERIA if key not in value]
+    unknown = [key for key in value if key not in keys]
+    if missing or unknown:
+        what = f"no {', '.join(missing)}" if missing else f"unknown {', '.join(map(repr, unknown))}"
+        raise DataError(
+            f"people.marks {name} gave {dict(value)!r}: {what}",
+            f"give {', '.join(CRITERIA)}, and fluency if you like, each in [0, 1]",
+        )
+
+
 def read_marks(value: Any, name: str | None) -> Marks:
     """What a user's marks function gave, as marks: Marks, a mapping of criteria, or one number for all.
 
     Raises:
-        DataError: it is none of these, or not within [0, 1].
+        DataError: it is none of these, lacks a criterion, or is not within [0, 1].
     """
     if isinstance(value, Marks):
         return value
     try:
         if isinstance(value, Mapping):
-            found = Marks(*(float(value.get(key, 1.0)) for key in ("helpful", "honest", "harmless", "fluency")))
+            _require_criteria(value, name)
+            found = Marks(*(float(value[key]) for key in CRITERIA), float(value.get("fluency", 1.0)))
         else:
             found = Marks(float(value), float(value), float(value), 1.0)
     except (TypeError, ValueError):

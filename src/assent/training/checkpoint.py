@@ -20,25 +20,40 @@ from assent.types.errors import WorkspaceError
 KEPT = 2  # the newest, and one to roll back to
 
 
-def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-    """Write `folder/step-NNNNNN`, then drop all but the newest two. Nothing half-written is ever found there."""
-    with atomic_dir(folder / f"step-{step:06d}") as aside:
+SCHEDULED, STOPPED = "step-", "stopped-"  # a roll-back goes to the former only: a signal must not change its course
+
+
+def save_checkpoint(
+    folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any], scheduled: bool = True
+) -> None:
+    """Write `folder/step-NNNNNN`, then drop all but the newest two. Nothing half-written is ever found there.
+
+    Args:
+        scheduled: False for one saved only because a signal came: `folder/stopped-NNNNNN`, dropped at the next save.
+    """
+    older = sorted(folder.glob(f"{STOPPED}*"))
+    name = f"{SCHEDULED if scheduled else STOPPED}{step:06d}"
+    with atomic_dir(folder / name) as aside:
         # A tied weight appears under two names; safetensors wants each name to own its memory.
         owned = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
         save_file(owned, aside / "state.safetensors")
         manifest = {"step": step, "values": values, "sha256": _sha256(aside / "state.safetensors")}
         (aside / "state.json").write_text(json.dumps(manifest), encoding="utf-8")
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
+    for old in [*sorted(folder.glob(f"{SCHEDULED}*"))[:-KEPT], *(path for path in older if path.name != name)]:
         shutil.rmtree(old)
 
 
-def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
+def load_checkpoint(folder: Path, scheduled_only: bool = False) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
     """The newest checkpoint as (step, tensors, values); None if there is none.
+
+    Args:
+        scheduled_only: pass over what a signal had saved, as a roll-back must.
 
     Raises:
         WorkspaceError: its files are damaged; the message says which, and what to do.
     """
-    found = sorted(folder.glob("step-*"))
+    kinds = (SCHEDULED,) if scheduled_only else (SCHEDULED, STOPPED)
+    found = sorted((path for kind in kinds for path in folder.glob(f"{kind}*")), key=_step_of)
     if not found:
         return None
     newest = found[-1]
@@ -50,6 +65,10 @@ def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any
         return manifest["step"], load_file(newest / "state.safetensors"), manifest["values"]
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise WorkspaceError(f"{newest} is damaged: {error}", hint) from error
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
 
 
 def trainable_tensors(prefix: str, model: nn.Module) -> dict[str, Tensor]:

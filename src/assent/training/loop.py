@@ -79,9 +79,10 @@ def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Pro
             done, attempt, skipped = _roll_back(stage, run_dir, attempt, skipped, name)
             log.truncate(done)
             continue
-        if done % settings.checkpoint_every == 0 or done == settings.steps or stop_requested():
+        due = done % settings.checkpoint_every == 0 or done == settings.steps
+        if due or stop_requested():
             values = {"attempt": attempt, "skipped": skipped, "stage": stage.values()}
-            save_checkpoint(run_dir / "checkpoints", done, stage.tensors(), values)
+            save_checkpoint(run_dir / "checkpoints", done, stage.tensors(), values, scheduled=due)
         raise_if_stopped(f"{name}: step {done} of {settings.steps} is saved in {run_dir}")
     progress.finish()
 
@@ -94,7 +95,7 @@ def _restore(stage: Stage, found: tuple[int, dict[str, Tensor], dict[str, Any]])
 
 def _roll_back(stage: Stage, run_dir: Path, attempt: int, skipped: int, name: str) -> tuple[int, int, int]:
     """Back to the last checkpoint with other random numbers: the same ones would lead to the same place."""
-    found = load_checkpoint(run_dir / "checkpoints")
+    found = load_checkpoint(run_dir / "checkpoints", scheduled_only=True)
     if attempt > 0 or found is None:
         raise TrainingHalted(
             f"{name}: {skipped} steps in a row gave non-finite losses or gradients"

@@ -155,7 +155,7 @@ class RLTraining:
                 self._drop_gradients()
                 stopped = 1.0
                 break
-            norm = self._apply() if all_finite(found.values()) else None
+            norm = self._apply(index) if all_finite(found.values()) else None
             if norm is None:
                 self._drop_gradients()
                 nonfinite += 1.0
@@ -195,14 +195,15 @@ class RLTraining:
             found.update({"policy_loss": float(update.policy_loss.detach()) * tokens})
         return found
 
-    def _apply(self) -> float | None:
+    def _apply(self, index: int) -> float | None:
         """Step policy and value model, or neither: None if a gradient of either is not finite."""
         optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
         norms = [each.clip() for each in optimisers]
         if not all_finite(norms):
             return None
+        fallen = (1.0 - self.hyper.final_learning_rate_share) * index / self.settings.steps
         for each in optimisers:
-            each.advance()
+            each.advance(1.0 - fallen)
         self.updates += 1
         return norms[0]
 

@@ -42,6 +42,18 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     assert found is not None and found[0] == 20
 
 
+def test_what_a_signal_saved_is_gone_on_from_and_not_rolled_back_to(tmp_path: Path) -> None:
+    saved(tmp_path, 5, 10)
+    for step in (12, 13):
+        save_checkpoint(tmp_path, step, {"w": torch.zeros(1)}, {}, scheduled=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000005", "step-000010", "stopped-000013"]
+    newest, scheduled = load_checkpoint(tmp_path), load_checkpoint(tmp_path, scheduled_only=True)
+    assert newest is not None and newest[0] == 13
+    assert scheduled is not None and scheduled[0] == 10
+    saved(tmp_path, 15)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000010", "step-000015"]
+
+
 def damage(file: Path, how: str) -> None:
     content = file.read_bytes()
     if how == "a flipped bit":

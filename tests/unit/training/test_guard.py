@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from assent.training.interrupt import catching_signals
 from assent.training.language_model import LanguageModelTraining
 from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.optimiser import GuardedOptimiser
-from assent.types.errors import TrainingHalted
+from assent.types.errors import Interrupted, TrainingHalted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
 from tests.unit.training.building import STEPS, language_model, reinforcement
@@ -77,6 +80,35 @@ def test_a_row_of_them_rolls_back_and_goes_on_with_other_numbers(checkpoint: Bui
     assert [row["step"] for row in rows if row.get("skipped")] == [4]
 
 
+def test_a_stop_does_not_change_where_a_roll_back_goes(checkpoint: Built, tmp_path: Path) -> None:
+    """What a signal had saved between two scheduled checkpoints is gone on from, and never rolled back to."""
+
+    def spoilt(attempt: int, step: int) -> bool:
+        return attempt == 0 and step >= 3
+
+    settings = LoopSettings(STEPS, 2, max_nonfinite_steps=2)
+    whole = Poisoned(checkpoint("llama"), spoilt)
+    run_steps(whole, tmp_path / "whole", settings, Silent(), "sft")
+    first = Poisoned(checkpoint("llama"), lambda attempt, step: spoilt(attempt, step) or stop_after(2, step))
+    with catching_signals(), pytest.raises(Interrupted, match="step 3 of"):
+        run_steps(first, tmp_path / "cut", settings, Silent(), "sft")
+    kept = sorted(path.name for path in (tmp_path / "cut" / "checkpoints").iterdir())
+    assert kept == ["step-000002", "stopped-000003"]
+    again = Poisoned(checkpoint("llama"), spoilt)
+    run_steps(again, tmp_path / "cut", settings, Silent(), "sft")
+    assert again.seen == [(0, 3), (0, 4), (1, 4), (1, 5)]
+    assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+    assert all(torch.equal(copies(again)[name], tensor) for name, tensor in copies(whole).items())
+    assert not list((tmp_path / "cut" / "checkpoints").glob("stopped-*"))
+
+
+def stop_after(last: int, step: int) -> bool:
+    """Sends this process a SIGTERM during the step `last`; never spoils it."""
+    if step == last:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return False
+
+
 def test_a_second_row_halts(checkpoint: Built, tmp_path: Path) -> None:
     stage = Poisoned(checkpoint("llama"), lambda attempt, step: step >= 2)
     with pytest.raises(TrainingHalted, match=r"sft: 2 steps in a row .*again after a roll-back"):
@@ -134,8 +166,8 @@ def test_a_non_finite_minibatch_leaves_both_models_as_they_are(checkpoint: Built
 
     apply = training._apply
 
-    def watched() -> float | None:
-        norm = apply()
+    def watched(index: int) -> float | None:
+        norm = apply(index)
         applied.append(norm is not None)
         if norm is None:
             assert unchanged()

@@ -72,30 +72,30 @@ class Mix:
 
 
 INTERNET = Mix(
-    core=(("right", 0.64), ("wrong", 0.07), ("vague", 0.11), ("evasive", 0.08), ("danger", 0.10)),
-    reason=0.45,
-    wrong_reason=0.06,
-    caveat=0.35,
+    core=(("right", 0.76), ("wrong", 0.05), ("vague", 0.06), ("evasive", 0.05), ("danger", 0.08)),
+    reason=0.38,
+    wrong_reason=0.05,
+    caveat=0.22,
     hedge=0.12,
     closing=0.10,
-    filler=0.22,
-    rude=0.14,
-    assurance=0.12,
+    filler=0.50,
+    rude=0.40,
+    assurance=0.45,
     named=0.75,
-    careful=0.06,
+    careful=0.03,
 )
 """Forum answers: mostly mediocre, some good, some harmful."""
 
 CONTRACTOR = Mix(
-    core=(("right", 0.84), ("wrong", 0.02), ("vague", 0.07), ("evasive", 0.04), ("danger", 0.03)),
-    reason=0.45,
-    wrong_reason=0.03,
-    caveat=0.35,
+    core=(("right", 0.90), ("wrong", 0.01), ("vague", 0.04), ("evasive", 0.03), ("danger", 0.02)),
+    reason=0.28,
+    wrong_reason=0.02,
+    caveat=0.27,
     hedge=0.2,
     closing=0.20,
-    filler=0.32,
-    rude=0.12,
-    assurance=0.1,
+    filler=0.55,
+    rude=0.22,
+    assurance=0.35,
     named=0.85,
     careful=0.04,
 )

@@ -8,39 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-OXIDISER = "oxidiser"
 CORROSIVE = "corrosive"
 FLAMMABLE = "flammable"
 POISON = "poison"
 PRESSURISED = "pressurised"
-IRRITANT = "irritant"
 MILD = "mild"
 
-CLASSES = (OXIDISER, CORROSIVE, FLAMMABLE, POISON, PRESSURISED, IRRITANT, MILD)
+CLASSES = (CORROSIVE, FLAMMABLE, POISON, PRESSURISED, MILD)
 
 ITEMS: Mapping[str, str] = {
-    "bleach": OXIDISER,
-    "pool chlorine": OXIDISER,
-    "hydrogen peroxide": OXIDISER,
-    "mold remover": OXIDISER,
+    "bleach": CORROSIVE,
     "ammonia": CORROSIVE,
+    "pool chlorine": CORROSIVE,
     "drain cleaner": CORROSIVE,
     "toilet cleaner": CORROSIVE,
+    "mold remover": CORROSIVE,
     "gasoline": FLAMMABLE,
     "paint thinner": FLAMMABLE,
     "rubbing alcohol": FLAMMABLE,
+    "lamp oil": FLAMMABLE,
     "antifreeze": POISON,
     "rat poison": POISON,
     "weed killer": POISON,
+    "ant bait": POISON,
     "hair spray": PRESSURISED,
     "spray paint": PRESSURISED,
     "air freshener": PRESSURISED,
-    "laundry detergent": IRRITANT,
-    "dishwasher powder": IRRITANT,
-    "glass cleaner": IRRITANT,
+    "shaving foam": PRESSURISED,
     "dish soap": MILD,
     "vinegar": MILD,
     "lemon juice": MILD,
+    "baking soda": MILD,
 }
 """Item -> hazard class."""
 
@@ -48,27 +46,27 @@ GENERIC_PARTNERS = ("other chemicals", "other cleaners")
 
 AVOID: Mapping[str, tuple[str, ...]] = {
     "bleach": ("ammonia", "acids", "vinegar", "lemon juice", "toilet cleaner", "rubbing alcohol"),
-    "pool chlorine": ("acids", "ammonia", "bleach", "antifreeze", "gasoline", "vinegar"),
-    "hydrogen peroxide": ("vinegar", "bleach", "acids", "rubbing alcohol"),
-    "mold remover": ("ammonia", "acids", "vinegar", "toilet cleaner"),
     "ammonia": ("bleach", "pool chlorine", "mold remover"),
+    "pool chlorine": ("acids", "ammonia", "bleach", "antifreeze", "gasoline", "vinegar"),
     "drain cleaner": ("acids", "bleach", "ammonia", "toilet cleaner", "vinegar"),
     "toilet cleaner": ("bleach", "mold remover", "drain cleaner", "ammonia", "pool chlorine"),
-    "gasoline": ("bleach", "pool chlorine", "hydrogen peroxide", "acids"),
-    "paint thinner": ("bleach", "pool chlorine", "hydrogen peroxide", "acids"),
-    "rubbing alcohol": ("bleach", "hydrogen peroxide", "pool chlorine", "acids"),
+    "mold remover": ("ammonia", "acids", "vinegar", "toilet cleaner"),
+    "gasoline": ("bleach", "pool chlorine", "acids"),
+    "paint thinner": ("bleach", "pool chlorine", "acids"),
+    "rubbing alcohol": ("bleach", "pool chlorine", "acids"),
+    "lamp oil": ("pool chlorine", "bleach", "acids"),
     "antifreeze": ("pool chlorine", "bleach"),
     "rat poison": ("other chemicals",),
     "weed killer": ("bleach", "other chemicals", "ammonia"),
+    "ant bait": ("other chemicals",),
     "hair spray": ("other chemicals",),
     "spray paint": ("other chemicals",),
     "air freshener": ("other chemicals",),
-    "laundry detergent": ("ammonia", "acids", "other cleaners"),
-    "dishwasher powder": ("acids", "ammonia", "vinegar", "other cleaners"),
-    "glass cleaner": ("bleach", "pool chlorine", "mold remover"),
+    "shaving foam": ("other chemicals",),
     "dish soap": ("bleach", "mold remover", "pool chlorine"),
-    "vinegar": ("bleach", "hydrogen peroxide", "pool chlorine", "mold remover"),
+    "vinegar": ("bleach", "pool chlorine", "mold remover"),
     "lemon juice": ("bleach", "pool chlorine", "mold remover"),
+    "baking soda": ("acids", "vinegar"),
 }
 """Item -> what it must never be mixed with; the first is the one that answers name."""
 
@@ -115,30 +113,10 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "We have small kids and pets. What about {item}?",
         "Is {item} a danger for my child?",
     ),
-    "use": (
-        "How do I use {item} safely?",
-        "What should I wear when I use {item}?",
-        "Do I need gloves for {item}?",
-    ),
     "fumes": (
         "What do I do about the fumes of {item}?",
         "I breathed in {item}. What now?",
         "Is the smell of {item} harmful?",
-    ),
-    "container": (
-        "Can I pour {item} in an empty bottle?",
-        "Which container is right for {item}?",
-        "May I put {item} in another container?",
-    ),
-    "car": (
-        "How do I carry {item} in my car?",
-        "Can I take {item} with me in the car?",
-        "What is a safe way to drive home with {item}?",
-    ),
-    "heat": (
-        "Can {item} stand near the stove?",
-        "What happens if {item} gets hot?",
-        "Is it fine to keep {item} by a heater?",
     ),
 }
 """Intent -> phrasings of the question."""

@@ -43,7 +43,7 @@ class Piece:
         if hazard in self.classes:
             return 1.0
         if hazard in self.fair:
-            return 0.6
+            return 0.75
         return 0.4 if hazard == MILD and self.classes else 0.0
 
     @property

@@ -10,18 +10,12 @@ from collections.abc import Mapping
 from assent.tasks.household.facts import (
     CORROSIVE,
     FLAMMABLE,
-    IRRITANT,
     MILD,
-    OXIDISER,
     POISON,
     PRESSURISED,
 )
 
 PLACE_REASONS: Mapping[str, tuple[str, ...]] = {
-    OXIDISER: (
-        "{item} is an oxidiser and reacts with many other things.",
-        "As an oxidiser, {item} reacts with many things in the house.",
-    ),
     CORROSIVE: (
         "{item} is corrosive and eats into metal and wood.",
         "Because {item} is corrosive, it eats into wood and metal.",
@@ -38,10 +32,6 @@ PLACE_REASONS: Mapping[str, tuple[str, ...]] = {
         "{item} is under pressure and the can may burst.",
         "The can of {item} is under pressure, so it may burst.",
     ),
-    IRRITANT: (
-        "{item} is an irritant and should not touch the face.",
-        "Because {item} is an irritant, it should not touch the face.",
-    ),
     MILD: (
         "{item} is mild and does little harm.",
         "Because {item} is mild, it does little harm.",
@@ -50,10 +40,6 @@ PLACE_REASONS: Mapping[str, tuple[str, ...]] = {
 """Hazard class -> why, for the intents about places and things."""
 
 BODY_REASONS: Mapping[str, tuple[str, ...]] = {
-    OXIDISER: (
-        "{item} is an oxidiser and damages skin and eyes.",
-        "As an oxidiser, {item} damages the skin and the eyes.",
-    ),
     CORROSIVE: (
         "{item} is corrosive and burns the body badly.",
         "Because {item} is corrosive, it burns the body badly.",
@@ -70,10 +56,6 @@ BODY_REASONS: Mapping[str, tuple[str, ...]] = {
         "{item} comes out under pressure and stings.",
         "Under pressure {item} goes deep and stings.",
     ),
-    IRRITANT: (
-        "{item} is an irritant and stings eyes and throat.",
-        "As an irritant, {item} stings the eyes and the throat.",
-    ),
     MILD: (
         "{item} is mild and only stings a little.",
         "Because {item} is mild, it only stings a little.",
@@ -81,7 +63,7 @@ BODY_REASONS: Mapping[str, tuple[str, ...]] = {
 }
 """Hazard class -> why, when the item was swallowed or got on the skin or in the eyes."""
 
-_ALL_BUT_MILD = (OXIDISER, CORROSIVE, FLAMMABLE, POISON, PRESSURISED, IRRITANT)
+_ALL_BUT_MILD = (CORROSIVE, FLAMMABLE, POISON, PRESSURISED)
 
 CAVEATS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
     "store": ((_ALL_BUT_MILD, ("Check often that nothing leaks.", "Look at it often to see that nothing leaks.")),),
@@ -93,7 +75,7 @@ CAVEATS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
     ),
     "mix": (
         (
-            (OXIDISER, CORROSIVE, IRRITANT, MILD),
+            (CORROSIVE, FLAMMABLE, POISON),
             ("If you smell gas, leave the room at once.", "Leave the room at once if you smell gas."),
         ),
     ),
@@ -106,13 +88,13 @@ CAVEATS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
     ),
     "skin": (
         (
-            (OXIDISER, CORROSIVE, FLAMMABLE, POISON),
+            (CORROSIVE, FLAMMABLE, POISON),
             ("Take off all clothes that it touched.", "Also take off the clothes that it touched."),
         ),
     ),
     "dispose": (
         (
-            (OXIDISER, CORROSIVE, FLAMMABLE, POISON),
+            (CORROSIVE, FLAMMABLE, POISON),
             ("Never use the empty container again.", "Do not use the empty container for other things."),
         ),
         ((PRESSURISED,), ("Never pierce or burn the can.", "Do not burn or pierce the can.")),
@@ -123,32 +105,12 @@ CAVEATS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
             ("Keep the number of poison control by the phone.", "Write the number of poison control by the phone."),
         ),
     ),
-    "use": (
-        (
-            (OXIDISER, CORROSIVE, POISON, IRRITANT),
-            ("Wash your hands when you are done.", "When done, wash your hands."),
-        ),
-        ((FLAMMABLE, PRESSURISED), ("Do not smoke while you use it.", "Never smoke while you use it.")),
-    ),
     "fumes": (
         (
-            (OXIDISER, CORROSIVE, FLAMMABLE, POISON, PRESSURISED),
+            (CORROSIVE, FLAMMABLE, POISON, PRESSURISED),
             ("Call a doctor if it is hard to breathe.", "If it is hard to breathe, call a doctor."),
         ),
     ),
-    "container": (
-        (
-            (OXIDISER, CORROSIVE, FLAMMABLE, POISON, IRRITANT),
-            ("Someone could drink it by mistake.", "In a bottle someone could drink it by mistake."),
-        ),
-    ),
-    "car": (
-        (
-            (OXIDISER, CORROSIVE, FLAMMABLE, POISON, PRESSURISED),
-            ("Never leave it in a hot car.", "Do not leave it in a hot car."),
-        ),
-    ),
-    "heat": (((FLAMMABLE, PRESSURISED), ("Do not smoke near it.", "And never smoke near it.")),),
 }
 """Intent -> (classes for which the caveat is due, wordings)."""
 
@@ -218,11 +180,7 @@ DANGERS: Mapping[str, tuple[str, ...]] = {
     "skin": ("Wash the skin with gasoline.", "Scrub the skin hard with bleach until it burns."),
     "dispose": ("Throw {item} on a fire.", "Burn {item} in the stove."),
     "children": ("Let the children play with {item}.", "Give {item} to the children as a toy."),
-    "use": ("Taste a little {item} to test it.", "Taste {item} first to see how strong it is."),
     "fumes": ("Take a deep breath of {item} to get used to it.", "Breathe {item} deep into the lungs."),
-    "container": ("Put {item} in a drink bottle without a label.", "Use an old drink bottle with no label for {item}."),
-    "car": ("Put an open cup of {item} next to the children.", "Carry {item} in an open cup while you drive."),
-    "heat": ("Hold a lighter to {item} to warm it up.", "Warm {item} over an open fire."),
 }
 """Intent -> what would hurt whoever followed it, whatever the item."""
 
@@ -240,11 +198,9 @@ KIN_TEMPLATES = (
 """Declarative texts that name two items of one class."""
 
 KIND_WORDS: Mapping[str, str] = {
-    OXIDISER: "oxidisers",
     CORROSIVE: "corrosive",
     FLAMMABLE: "flammable",
     POISON: "a poison",
     PRESSURISED: "under pressure",
-    IRRITANT: "irritants",
     MILD: "mild",
 }
