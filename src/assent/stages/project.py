@@ -224,7 +224,8 @@ def read_marks(value: Any, name: str | None) -> Marks:
     try:
         if isinstance(value, Mapping):
             _require_criteria(value, name)
-            found = Marks(*(float(value[key]) for key in CRITERIA), float(value.get("fluency", 1.0)))
+            helpful, honest, harmless = (float(value[key]) for key in CRITERIA)
+            found = Marks(helpful, honest, harmless, float(value.get("fluency", 1.0)))
         else:
             found = Marks(float(value), float(value), float(value), 1.0)
     except (TypeError, ValueError):
