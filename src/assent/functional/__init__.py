@@ -1,11 +1,13 @@
 """The mathematics of RLHF as pure functions of tensors: no model, no configuration, no logging.
 
-Shapes are in the signatures: B sequences, T tokens, V vocabulary, N pairs, P prompts, K candidates. Losses take the
-global denominator as an argument, so that microbatches and ranks add up; masked positions never matter.
+Shapes are in the signatures: B sequences, T tokens, V vocabulary, N pairs, P prompts, K candidates, H heads, M members
+of an ensemble. Losses take the global denominator as an argument, so that microbatches and ranks add up; masked
+positions never matter.
 """
 
 from assent.functional.advantages import discounted_returns, gae, returns_from_advantages
 from assent.functional.kl import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, sequence_kl
+from assent.functional.length_bias import LengthMoments, length_moments, length_penalty
 from assent.functional.logprobs import chunked_logprobs_and_entropy, entropy_of, log_softmax_at, logprobs_of
 from assent.functional.masking import (
     Denominator,
@@ -19,12 +21,32 @@ from assent.functional.masking import (
     zero_masked,
 )
 from assent.functional.policy_loss import policy_gradient_loss, ppo_policy_loss
+from assent.functional.preference_loss import (
+    PairLoss,
+    dpo_loss,
+    dpo_loss_with_ties,
+    ipo_loss,
+    kto_loss,
+    orpo_loss,
+    robust_dpo_loss,
+    simpo_loss,
+)
+from assent.functional.reward_heads import (
+    combined_score,
+    criterion_weights,
+    multi_head_loss,
+    pessimistic_score,
+    worst_case_score,
+)
 from assent.functional.reward_loss import (
     best_of_k_loss,
+    binary_feedback_loss,
     bradley_terry_loss,
     davidson_loss,
     pair_weights,
     pairwise_loss_with_ties,
+    plackett_luce_loss,
+    score_regression_loss,
 )
 from assent.functional.rewards import penalise_missing_eos, shape_rewards
 from assent.functional.sampling import sample_tokens
@@ -33,35 +55,54 @@ from assent.functional.value_loss import clipped_value_loss
 __all__ = [
     "AdaptiveKLController",
     "Denominator",
+    "LengthMoments",
+    "PairLoss",
     "adaptive_kl_coef",
     "best_of_k_loss",
+    "binary_feedback_loss",
     "bradley_terry_loss",
     "chunked_logprobs_and_entropy",
     "clipped_value_loss",
+    "combined_score",
+    "criterion_weights",
     "davidson_loss",
     "discounted_returns",
+    "dpo_loss",
+    "dpo_loss_with_ties",
     "entropy_of",
     "gae",
     "gather_last",
+    "ipo_loss",
     "kl_k1",
     "kl_k2",
     "kl_k3",
+    "kto_loss",
     "last_token_index",
+    "length_moments",
+    "length_penalty",
     "log_softmax_at",
     "logprobs_of",
     "masked_mean",
     "masked_sum",
     "masked_var",
+    "multi_head_loss",
+    "orpo_loss",
     "pair_weights",
     "pairwise_loss_with_ties",
     "penalise_missing_eos",
+    "pessimistic_score",
+    "plackett_luce_loss",
     "policy_gradient_loss",
     "ppo_policy_loss",
     "returns_from_advantages",
+    "robust_dpo_loss",
     "sample_tokens",
     "scatter_last",
+    "score_regression_loss",
     "sequence_kl",
     "shape_rewards",
+    "simpo_loss",
     "whiten",
+    "worst_case_score",
     "zero_masked",
 ]
