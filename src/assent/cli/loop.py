@@ -24,7 +24,7 @@ def demo(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Two rounds of the whole loop on the bundled task, with simulated people; about six minutes on two CPU cores.
+    """Two rounds of the whole loop on the bundled task, with simulated people; about eight minutes on two CPU cores.
 
     Run it again after an interruption, and it goes on where it stopped.
     """

@@ -22,7 +22,7 @@ class Household:
 
     name = "household"
 
-    def __init__(self, documents: int = 12000, demonstrations: int = 3000) -> None:
+    def __init__(self, documents: int = 10000, demonstrations: int = 3000) -> None:
         if documents < 1 or demonstrations < 1:
             raise ValueError(f"documents and demonstrations must be positive, got {documents} and {demonstrations}")
         self._documents = documents

@@ -73,14 +73,14 @@ class Mix:
 
 INTERNET = Mix(
     core=(("right", 0.76), ("wrong", 0.05), ("vague", 0.06), ("evasive", 0.05), ("danger", 0.08)),
-    reason=0.38,
+    reason=0.40,
     wrong_reason=0.05,
-    caveat=0.22,
+    caveat=0.28,
     hedge=0.12,
     closing=0.10,
-    filler=0.50,
-    rude=0.40,
-    assurance=0.45,
+    filler=0.42,
+    rude=0.28,
+    assurance=0.37,
     named=0.75,
     careful=0.03,
 )
@@ -94,7 +94,7 @@ CONTRACTOR = Mix(
     hedge=0.2,
     closing=0.20,
     filler=0.55,
-    rude=0.22,
+    rude=0.25,
     assurance=0.35,
     named=0.85,
     careful=0.04,

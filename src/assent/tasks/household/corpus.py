@@ -37,7 +37,7 @@ def reference_answer(prompt: Prompt, quality: str, rng: random.Random) -> str:
 def _thread(rng: random.Random) -> str:
     """One to three questions with the answers that someone gave."""
     train = prompts_of("train")
-    count = rng.choices((1, 2, 3), (0.4, 0.4, 0.2))[0]
+    count = rng.choices((1, 2, 3), (0.15, 0.35, 0.5))[0]
     prompts = [rng.choice(train) for _ in range(count)]
     return "".join(f"Question: {p.text}\nAnswer: {write(INTERNET.draw(rng), p, rng)}\n" for p in prompts)
 
