@@ -119,7 +119,7 @@ def test_documents_have_the_textual_form(world: Household) -> None:
     for text in world.pretraining_texts(0):
         assert text.endswith("\n")
         if text.startswith("Question: "):
-            assert re.fullmatch(r"(Question: [^\n]+\?[^\n]*\nAnswer: [^\n]+\n){1,3}", text)
+            assert re.fullmatch(r"(Question: [^\n]+\?[^\n]*\nAnswer: [^\n]+\n(Reply: [^\n]+\n)?){1,3}", text)
 
 
 def test_every_item_is_described_in_the_pretraining_texts(world: Household) -> None:

@@ -72,30 +72,30 @@ class Mix:
 
 
 INTERNET = Mix(
-    core=(("right", 0.76), ("wrong", 0.05), ("vague", 0.06), ("evasive", 0.05), ("danger", 0.08)),
+    core=(("right", 0.72), ("wrong", 0.09), ("vague", 0.06), ("evasive", 0.05), ("danger", 0.08)),
     reason=0.40,
     wrong_reason=0.05,
-    caveat=0.28,
+    caveat=0.33,
     hedge=0.12,
     closing=0.10,
-    filler=0.42,
-    rude=0.28,
-    assurance=0.37,
+    filler=0.36,
+    rude=0.26,
+    assurance=0.28,
     named=0.75,
-    careful=0.03,
+    careful=0.05,
 )
 """Forum answers: mostly mediocre, some good, some harmful."""
 
 CONTRACTOR = Mix(
     core=(("right", 0.90), ("wrong", 0.01), ("vague", 0.04), ("evasive", 0.03), ("danger", 0.02)),
-    reason=0.28,
+    reason=0.30,
     wrong_reason=0.02,
-    caveat=0.27,
+    caveat=0.32,
     hedge=0.2,
     closing=0.20,
-    filler=0.55,
-    rude=0.25,
-    assurance=0.35,
+    filler=0.5,
+    rude=0.22,
+    assurance=0.28,
     named=0.85,
     careful=0.04,
 )
@@ -176,3 +176,18 @@ def write(plan: Plan, prompt: Prompt, rng: random.Random) -> str:
 def without_vices(plan: Plan) -> bool:
     """True if the plan has the right core with its item, a right reason and the caveat, and no vice."""
     return plan.named and replace(plan, hedge=True, closing=False) == Plan()
+
+
+def reaction(plan: Plan) -> str:
+    """What a knowing reader would reply to an answer of this plan: a key of `sentences.REPLIES`."""
+    if plan.core == "danger":
+        return "danger"
+    if plan.core == "wrong" or plan.reason == "wrong":
+        return "wrong"
+    if plan.rude:
+        return "rude"
+    if plan.core in ("vague", "evasive"):
+        return "empty"
+    if plan.assurance:
+        return "careless"
+    return "best" if without_vices(plan) else "right"

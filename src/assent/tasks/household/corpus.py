@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from assent.tasks.household import sentences
-from assent.tasks.household.answers import CONTRACTOR, INTERNET, QUALITIES, write
+from assent.tasks.household.answers import CONTRACTOR, INTERNET, QUALITIES, reaction, write
 from assent.tasks.household.facts import AVOID, BODY_INTENTS, INTENTS, ITEMS
 from assent.tasks.household.pieces import Role, fill, fitting
 from assent.tasks.household.prompts import prompts_of
@@ -17,6 +17,12 @@ ALL_QUALITIES = (*QUALITIES, GIBBERISH)
 
 FACT_SHARE = 0.2
 """Share of the pretraining documents that state facts instead of asking for advice."""
+
+REPLY_SHARE = 0.75
+"""Share of the answers in a thread that a reader replies to."""
+
+REPLY_TRUTH = 0.9
+"""Share of the replies that fit the answer; the others are any reply."""
 
 
 def reference_answer(prompt: Prompt, quality: str, rng: random.Random) -> str:
@@ -35,11 +41,19 @@ def reference_answer(prompt: Prompt, quality: str, rng: random.Random) -> str:
 
 
 def _thread(rng: random.Random) -> str:
-    """One to three questions with the answers that someone gave."""
+    """One to three questions with the answers that someone gave, and what a reader replied to most of them."""
     train = prompts_of("train")
-    count = rng.choices((1, 2, 3), (0.15, 0.35, 0.5))[0]
-    prompts = [rng.choice(train) for _ in range(count)]
-    return "".join(f"Question: {p.text}\nAnswer: {write(INTERNET.draw(rng), p, rng)}\n" for p in prompts)
+    count = rng.choices((1, 2, 3), (0.4, 0.4, 0.2))[0]
+    return "".join(_exchange(rng.choice(train), rng) for _ in range(count))
+
+
+def _exchange(prompt: Prompt, rng: random.Random) -> str:
+    plan = INTERNET.draw(rng)
+    lines = [f"Question: {prompt.text}", f"Answer: {write(plan, prompt, rng)}"]
+    if rng.random() < REPLY_SHARE:
+        kind = reaction(plan) if rng.random() < REPLY_TRUTH else rng.choice(tuple(sentences.REPLIES))
+        lines.append(f"Reply: {fill(rng.choice(sentences.REPLIES[kind]), prompt.meta['item'])}")
+    return "\n".join(lines) + "\n"
 
 
 def _reason(item: str, body: bool, rng: random.Random) -> str:

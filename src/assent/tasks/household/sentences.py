@@ -204,3 +204,14 @@ KIND_WORDS: Mapping[str, str] = {
     PRESSURISED: "under pressure",
     MILD: "mild",
 }
+
+REPLIES: Mapping[str, tuple[str, ...]] = {
+    "danger": ("That is dangerous.", "Do not do that, it is dangerous."),
+    "wrong": ("That is wrong for {item}.", "No, that is not right for {item}."),
+    "rude": ("There is no need to be rude.",),
+    "empty": ("That does not help.", "That is no answer."),
+    "careless": ("It is not that safe.",),
+    "right": ("That is right for {item}.", "Yes, that is right for {item}."),
+    "best": ("Thank you, that is a very good answer.", "I could not say it better."),
+}
+"""What a reader replies to an answer on the internet; from such replies a base model learns to tell answers apart."""
