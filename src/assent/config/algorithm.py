@@ -27,6 +27,12 @@ class OnPolicySettings(Section):
     final_learning_rate_share: float = Field(
         0.0, ge=0, le=1, description="where the step sizes end, falling linearly; 1 holds them (Huang 2024)"
     )
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="steps over which the policy's step size rises from 0; a value model learns at its full rate"
+        " meanwhile, as the policy should not follow values that are not learnt yet (verl's critic warm-up); 0: none",
+    )
     adam_epsilon: float = Field(1e-5, gt=0, description="matters: PyTorch's 1e-8 moves far more (Huang 2024)")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm (Ziegler 2019)")
     kl_coef: float = Field(0.15, ge=0, description="β, in reward per nat; 0 trains without a penalty (Ziegler 2019)")

@@ -217,9 +217,10 @@ class RLTraining:
         norms = [each.clip() for each in optimisers]
         if not all_finite(norms):
             return None
-        fallen = (1.0 - self.hyper.final_learning_rate_share) * index / self.settings.steps
+        share = 1.0 - (1.0 - self.hyper.final_learning_rate_share) * index / self.settings.steps
+        risen = min(1.0, index / self.hyper.warmup_steps) if self.hyper.warmup_steps else 1.0
         for each in optimisers:
-            each.advance(1.0 - fallen)
+            each.advance(share * risen if each is self.optimiser else share)
         self.updates += 1
         return norms[0]
 
