@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from assent.algorithms.ppo import PPO
+from assent.algorithms.choice import algorithm_of
 from assent.config import Settings
 from assent.data.chat import ChatFormat
 from assent.data.tokenizer import train_tokenizer
@@ -98,7 +98,9 @@ def _sampling_and_ppo(settings: Settings, folder: Path, chat: ChatFormat, world:
 
     value_model = load_scalar_model(folder, fresh_head_seed=0)
     scorer = CallableScorer(lambda prompts, texts: [-float(len(text)) for text in texts], "brevity")
-    parts = RLParts(policy, value_model, PPO(settings.algorithm), generator, scorer, chat, prompts, prompt_ids, CPU)
+    parts = RLParts(
+        policy, value_model, algorithm_of(settings.algorithm), generator, scorer, chat, prompts, prompt_ids, CPU
+    )
     training = RLTraining(parts, settings.rl, settings.algorithm, sampling, 0, settings.compute)
 
     def ppo(run: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assent.config import Settings, dump_settings, flatten, load_settings
+from assent.config.algorithm import ALGORITHMS
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -15,9 +16,6 @@ SELF_EXPLANATORY = {
     "careless_share",
     "device",
     "dtype",
-    "entropy_coef",
-    "gae_lambda",
-    "gamma",
     "heads",
     "hidden_size",
     "intermediate_size",
@@ -33,16 +31,19 @@ SELF_EXPLANATORY = {
     "seed",
     "steps",
     "temperature",
-    "type",
     "warmup_steps",
     "weight_decay",
-    "whiten_advantages",
 }
 
 
 def leaves() -> dict[str, str]:
-    settings = Settings.model_validate({"task": "household"})
-    return {name: description for name, _, description in flatten(settings)}
+    """Of all settings, with each of the algorithms."""
+    found = {}
+    for algorithm in ALGORITHMS:
+        chosen = {"task": "household", "algorithm": {"type": algorithm}, "rl": {"samples_per_prompt": 2}}
+        for name, _, description in flatten(Settings.model_validate(chosen)):
+            found[f"{algorithm}.{name}"] = description
+    return found
 
 
 def test_every_setting_is_documented() -> None:
@@ -58,7 +59,7 @@ def test_no_name_is_excused_without_need() -> None:
 def test_every_section_is_documented() -> None:
     sections = [info.annotation for info in Settings.model_fields.values() if hasattr(info.annotation, "model_fields")]
     assert len(sections) >= 10
-    assert [section for section in sections if not (section.__doc__ or "").strip()] == []
+    assert [section for section in (*sections, *ALGORITHMS.values()) if not (section.__doc__ or "").strip()] == []
 
 
 def test_every_recipe_is_valid(tmp_path: Path) -> None:

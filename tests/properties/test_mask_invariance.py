@@ -16,19 +16,24 @@ from assent.functional import (
     bradley_terry_loss,
     clipped_value_loss,
     davidson_loss,
+    detached_ratio_policy_loss,
     discounted_returns,
+    divided_by_length,
     gae,
     gather_last,
     kl_k1,
     kl_k2,
     kl_k3,
+    kl_loss,
     masked_mean,
     masked_var,
     pairwise_loss_with_ties,
     policy_gradient_loss,
     ppo_policy_loss,
     returns_from_advantages,
+    rollout_ratio,
     sequence_kl,
+    sequence_ratio_policy_loss,
     shape_rewards,
     whiten,
 )
@@ -55,6 +60,19 @@ FUNCTIONS: dict[str, Function] = {
     "ppo_policy_loss, stats": lambda a, b, c, m: torch.stack(
         list(ppo_policy_loss(a, b, c, m, 0.2, 0.3, 7)[1].values())
     ),
+    "sequence_ratio_policy_loss": lambda a, b, c, m: sequence_ratio_policy_loss(a, b, c, m, 2.0, 2.0, 7)[0],
+    "sequence_ratio_policy_loss, stats": lambda a, b, c, m: torch.stack(
+        list(sequence_ratio_policy_loss(a, b, c, m, 0.1, 0.1, 7)[1].values())
+    ),
+    "detached_ratio_policy_loss": lambda a, b, c, m: detached_ratio_policy_loss(a, b, c, m, 0.2, 0.3, 7)[0],
+    "detached_ratio_policy_loss, stats": lambda a, b, c, m: torch.stack(
+        list(detached_ratio_policy_loss(a, b, c, m, 0.2, 0.3, 7)[1].values())
+    ),
+    "divided_by_length": lambda a, b, c, m: divided_by_length(a, m),
+    "kl_loss, k2": lambda a, b, c, m: kl_loss(a, b, c, m, "k2", 7),
+    "kl_loss, k3": lambda a, b, c, m: kl_loss(a, b, c, m, "k3", 7, c),
+    "rollout_ratio of tokens": lambda a, b, c, m: rollout_ratio(a, b, m, "token"),
+    "rollout_ratio of sequences": lambda a, b, c, m: rollout_ratio(a, b, m, "sequence"),
     "policy_gradient_loss": lambda a, b, c, m: policy_gradient_loss(a, c, m, 7),
     "clipped_value_loss": lambda a, b, c, m: clipped_value_loss(a, b, c, m, 0.2, 7),
     "best_of_k_loss": lambda a, b, c, m: best_of_k_loss(a, m.int().argmax(1), m, 7),
@@ -101,7 +119,8 @@ def test_garbage_under_the_mask_changes_nothing(name: str, rows: int, columns: i
         assert (value[..., ~mask] == 0).all()
 
 
-LOSSES_WITH_A_GRADIENT = [name for name in FUNCTIONS if not name.endswith("stats") and name != "shape_rewards"]
+CONSTANTS = ("shape_rewards", "rollout_ratio of tokens", "rollout_ratio of sequences")
+LOSSES_WITH_A_GRADIENT = [name for name in FUNCTIONS if not name.endswith("stats") and name not in CONSTANTS]
 
 
 @pytest.mark.parametrize("name", LOSSES_WITH_A_GRADIENT)

@@ -15,16 +15,25 @@ from assent.functional import (
     bradley_terry_loss,
     clipped_value_loss,
     davidson_loss,
+    detached_ratio_policy_loss,
+    divided_by_length,
+    kl_loss,
     masked_mean,
     pairwise_loss_with_ties,
     policy_gradient_loss,
     ppo_policy_loss,
+    sequence_ratio_policy_loss,
 )
 
 # Each takes three [B, T] tensors, the mask, and the denominator. For pairs and groups the rows are what is split.
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]] = {
     "masked_mean": lambda a, b, c, m, n: masked_mean(a * b, m, n),
     "ppo_policy_loss": lambda a, b, c, m, n: ppo_policy_loss(a, b, c, m, 0.2, 0.2, n)[0],
+    "sequence_ratio_policy_loss": lambda a, b, c, m, n: sequence_ratio_policy_loss(a, b, c, m, 2.0, 2.0, n)[0],
+    "mean over sequences": lambda a, b, c, m, n: ppo_policy_loss(a, b, divided_by_length(c, m), m, 0.2, 0.2, n)[0],
+    "detached_ratio_policy_loss": lambda a, b, c, m, n: detached_ratio_policy_loss(a, b, c, m, 0.2, 0.2, n)[0],
+    "kl_loss, k2": lambda a, b, c, m, n: kl_loss(a, b, c, m, "k2", n),
+    "kl_loss, k3": lambda a, b, c, m, n: kl_loss(a, b, c, m, "k3", n, b.exp()),
     "policy_gradient_loss": lambda a, b, c, m, n: policy_gradient_loss(a, b, m, n),
     "clipped_value_loss": lambda a, b, c, m, n: clipped_value_loss(a, b, c, m, 0.2, n),
     "bradley_terry_loss": lambda a, b, c, m, n: bradley_terry_loss(a[:, 0], b[:, 0], c[:, 0].abs(), n),

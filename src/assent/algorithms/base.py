@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -19,6 +21,24 @@ class Experience:
     old_logprobs: Float[Tensor, "B T"]
     ref_logprobs: Float[Tensor, "B T"]
     values: Float[Tensor, "B T"] | None  # under the value model as it was when the rollouts were made
+    rollout_logprobs: Float[Tensor, "B T"] | None = None  # as the generator sampled them
+    samples_per_prompt: int = 1  # G: so many rows of one prompt stand next to one another
+    max_new_tokens: int | None = None  # where sampling cuts a completion
+
+    def take(self, rows: Sequence[int], width: int) -> Experience:
+        """These rows, cut to `width` tokens. They are part of groups, and no groups any more."""
+        cut = _cutter(rows, width, self.mask)
+        index = torch.tensor(rows, device=self.mask.device)
+        return Experience(
+            mask=cut(self.mask),
+            score=self.score[index],
+            finished=self.finished[index],
+            old_logprobs=cut(self.old_logprobs),
+            ref_logprobs=cut(self.ref_logprobs),
+            values=None if self.values is None else cut(self.values),
+            rollout_logprobs=None if self.rollout_logprobs is None else cut(self.rollout_logprobs),
+            max_new_tokens=self.max_new_tokens,
+        )
 
 
 @dataclass(frozen=True)
@@ -26,9 +46,25 @@ class Targets:
     """What the update works towards, with figures for the log."""
 
     advantages: Float[Tensor, "B T"]
-    returns: Float[Tensor, "B T"]
     rewards: Float[Tensor, "B T"]
     kl: Float[Tensor, " B"]  # nats per sequence
+    loss_mask: Bool[Tensor, "B T"]  # tokens that are trained; those left out count in no mean either
+    returns: Float[Tensor, "B T"] | None = None  # what values are fitted to
+    kl_coef: float = 0.0  # of the penalty in the loss; 0 where it is in the rewards
+    weights: Float[Tensor, "B T"] | None = None  # for a sampler that disagrees; already in the advantages
+
+    def take(self, rows: Sequence[int], width: int) -> Targets:
+        """These rows, cut to `width` tokens."""
+        cut = _cutter(rows, width, self.loss_mask)
+        return replace(
+            self,
+            advantages=cut(self.advantages),
+            rewards=cut(self.rewards),
+            kl=self.kl[torch.tensor(rows, device=self.kl.device)],
+            loss_mask=cut(self.loss_mask),
+            returns=None if self.returns is None else cut(self.returns),
+            weights=None if self.weights is None else cut(self.weights),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +95,15 @@ class OnPolicyAlgorithm(Protocol):
         experience: Experience,
         targets: Targets,
         num_valid_tokens: float,
+        num_sequences: float | None = None,
     ) -> Update:
-        """The losses of one microbatch of the step, given what the models say of it now."""
+        """The losses of one microbatch of the step, given what the models say of it now.
+
+        Both counts are those of the whole minibatch under `targets.loss_mask`: its tokens, and the sequences with any.
+        """
         ...
+
+
+def _cutter(rows: Sequence[int], width: int, like: Tensor) -> Callable[[Tensor], Tensor]:
+    index = torch.tensor(rows, device=like.device)
+    return lambda table: table[index, :width]

@@ -9,18 +9,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from assent.algorithms.actor_critic import actor_critic_targets, required
 from assent.algorithms.base import Experience, Targets, Update
+from assent.algorithms.shaping import with_penalties
 from assent.config.algorithm import PPOSettings
-from assent.functional import (
-    clipped_value_loss,
-    gae,
-    masked_sum,
-    penalise_missing_eos,
-    ppo_policy_loss,
-    returns_from_advantages,
-    shape_rewards,
-    whiten,
-)
+from assent.functional import clipped_value_loss, ppo_policy_loss
 
 
 class PPO:
@@ -38,19 +31,8 @@ class PPO:
         self.minibatches = settings.minibatches
 
     def targets(self, experience: Experience, kl_coef: float) -> Targets:
-        """score − missing-EOS penalty on the last token, −β·KL on every token, then GAE against the old values."""
-        s = self.settings
-        if experience.values is None:
-            raise ValueError("PPO needs values")
-        score = penalise_missing_eos(experience.score, experience.finished, s.missing_eos_penalty)
-        rewards, kl = shape_rewards(score, experience.old_logprobs, experience.ref_logprobs, experience.mask, kl_coef)
-        if s.whiten_rewards:
-            rewards = whiten(rewards, experience.mask, shift_mean=False)
-        advantages = gae(rewards, experience.values, experience.mask, s.gamma, s.gae_lambda)
-        returns = returns_from_advantages(advantages, experience.values, experience.mask)
-        if s.whiten_advantages:
-            advantages = whiten(advantages, experience.mask, shift_mean=True)
-        return Targets(advantages, returns, rewards, masked_sum(kl, experience.mask, dim=-1))
+        """Advantages and returns against the old values."""
+        return actor_critic_targets(experience, self.settings, kl_coef)
 
     def losses(
         self,
@@ -60,17 +42,20 @@ class PPO:
         experience: Experience,
         targets: Targets,
         num_valid_tokens: float,
+        num_sequences: float | None = None,
     ) -> Update:
-        """The clipped surrogate, less the entropy bonus; and the clipped value loss times its coefficient."""
-        s = self.settings
-        if values is None or experience.values is None:
-            raise ValueError("PPO needs values")
+        """The clipped surrogate with its penalties, and the clipped value loss times its coefficient."""
+        s, mask = self.settings, targets.loss_mask
         policy_loss, sums = ppo_policy_loss(
-            logprobs, experience.old_logprobs, targets.advantages, experience.mask, s.clip, s.clip, num_valid_tokens
+            logprobs, experience.old_logprobs, targets.advantages, mask, s.clip, s.clip, num_valid_tokens
         )
-        if s.entropy_coef and entropy is not None:
-            policy_loss = policy_loss - s.entropy_coef * masked_sum(entropy, experience.mask) / num_valid_tokens
+        policy_loss = with_penalties(policy_loss, logprobs, entropy, experience, targets, s, num_valid_tokens)
         value_loss = clipped_value_loss(
-            values, experience.values, targets.returns, experience.mask, s.value_clip, num_valid_tokens
+            required(values),
+            required(experience.values),
+            required(targets.returns),
+            mask,
+            s.value_clip,
+            num_valid_tokens,
         )
         return Update(policy_loss, s.value_coef * value_loss, {**sums, "value_loss": value_loss.detach()})

@@ -134,7 +134,7 @@ def rl(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """PPO against the reward under the KL penalty."""
+    """RL against the reward under the KL penalty: PPO, or what algorithm.type names."""
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import first_undone, initial_of, policy_before, reward_of
         from assent.stages.improve import Start, improve

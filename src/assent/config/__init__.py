@@ -1,12 +1,29 @@
 """Typed settings: TOML files under dotted command-line overrides."""
 
-from assent.config.algorithm import AlgorithmSettings, PPOSettings
+from assent.config.algorithm import (
+    A2CSettings,
+    ActorCriticSettings,
+    AlgorithmSettings,
+    GRPOSettings,
+    OnPolicySettings,
+    PPOSettings,
+    ReinforcePlusPlusSettings,
+    ReinforceSettings,
+    RLOOSettings,
+)
 from assent.config.load import dump_settings, flatten, load_settings, parse_overrides
 from assent.config.settings import Settings
 
 __all__ = [
+    "A2CSettings",
+    "ActorCriticSettings",
     "AlgorithmSettings",
+    "GRPOSettings",
+    "OnPolicySettings",
     "PPOSettings",
+    "RLOOSettings",
+    "ReinforcePlusPlusSettings",
+    "ReinforceSettings",
     "Settings",
     "dump_settings",
     "flatten",

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from assent.config.algorithm import ALGORITHMS
 from assent.config.settings import Settings
 from assent.types.errors import SettingsError
 
@@ -146,17 +147,40 @@ def _set(into: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 def _explain(error: ValidationError, origin: dict[str, str]) -> tuple[str, str]:
     messages, hints = [], []
     for item in error.errors(include_url=False):
-        path = ".".join(str(part) for part in item["loc"])
+        location, algorithm = _without_tag(item["loc"])
+        path = ".".join(location)
         place = _origin_of(path, origin)
         if item["type"] == "extra_forbidden":
-            messages.append(f"{place}: unknown setting '{path}'")
-            nearest = _nearest(path)
-            hints.append(f"did you mean '{nearest}'?" if nearest else "`assent settings` lists every setting")
+            messages.append(f"{place}: unknown setting '{path}'{f' of {algorithm}' if algorithm else ''}")
+            hints.append(_hint(path, algorithm))
+        elif item["type"] == "union_tag_invalid":
+            given = str(item["ctx"]["tag"])
+            place = _origin_of(f"{path}.type", origin)
+            messages.append(f"{place}: {path}.type must be one of {', '.join(ALGORITHMS)} (given: {given!r})")
+            if found := difflib.get_close_matches(given, ALGORITHMS, n=1, cutoff=0.5):
+                hints.append(f"did you mean '{found[0]}'?")
         else:
             text = item["msg"].removeprefix("Value error, ")
             given = "" if isinstance(item["input"], dict) or not path else f" (given: {item['input']!r})"
             messages.append(f"{place}: {path + ': ' if path else ''}{text}{given}")
     return "\n".join(messages), " ".join(dict.fromkeys(hints))
+
+
+def _without_tag(location: tuple[int | str, ...]) -> tuple[list[str], str | None]:
+    """The path as a user writes it, and the type of algorithm, which pydantic puts into the path."""
+    parts = [str(part) for part in location]
+    if len(parts) > 1 and parts[0] == "algorithm" and parts[1] in ALGORITHMS:
+        return [parts[0], *parts[2:]], parts[1]
+    return parts, None
+
+
+def _hint(path: str, algorithm: str | None) -> str:
+    """The nearest name; for a setting of other algorithms, theirs."""
+    owners = [each for each, section in ALGORITHMS.items() if path.removeprefix("algorithm.") in section.model_fields]
+    if algorithm and owners:
+        return f"leave it out, or set algorithm.type to one that has it: {', '.join(owners)}"
+    nearest = _nearest(path, algorithm or "ppo")
+    return f"did you mean '{nearest}'?" if nearest else "`assent settings` lists every setting"
 
 
 def _origin_of(path: str, origin: dict[str, str]) -> str:
@@ -167,18 +191,19 @@ def _origin_of(path: str, origin: dict[str, str]) -> str:
     return "settings"
 
 
-def _nearest(path: str) -> str | None:
-    names = list(_all_names(Settings))
+def _nearest(path: str, algorithm: str) -> str | None:
+    names = list(_all_names(Settings, algorithm))
     same_leaf = [name for name in names if name.rsplit(".", 1)[-1] == path.rsplit(".", 1)[-1]]
     found = difflib.get_close_matches(path, names, n=1, cutoff=0.6) or same_leaf[:1]
     return found[0] if found else None
 
 
-def _all_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _all_names(model: type[BaseModel], algorithm: str, prefix: str = "") -> Iterator[str]:
     for name, info in model.model_fields.items():
         yield prefix + name
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _all_names(info.annotation, f"{prefix}{name}.")
+        section = ALGORITHMS[algorithm] if prefix + name == "algorithm" else info.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            yield from _all_names(section, algorithm, f"{prefix}{name}.")
 
 
 def _dump_table(name: str, table: BaseModel, lines: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from assent.config.algorithm import AlgorithmSettings, PPOSettings
+from assent.config.algorithm import AlgorithmSettings, GRPOSettings, PPOSettings
 from assent.config.section import Section
 
 
@@ -239,4 +239,16 @@ class Settings(Section):
             raise ValueError("rl.rollouts_per_step must be a multiple of rl.samples_per_prompt")
         if self.algorithm.minibatches > self.rl.rollouts_per_step:
             raise ValueError("algorithm.minibatches must not exceed rl.rollouts_per_step")
+        return self
+
+    @model_validator(mode="after")
+    def _algorithm_fits(self) -> Settings:
+        algorithm, samples = self.algorithm, self.rl.samples_per_prompt
+        if algorithm.needs_groups and samples < 2:
+            raise ValueError(
+                f"rl.samples_per_prompt is {samples}, and algorithm.type {algorithm.type} compares the rollouts of one"
+                " prompt with one another: set rl.samples_per_prompt to 2 or more"
+            )
+        if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
+            raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
         return self

@@ -5,10 +5,37 @@ of an ensemble. Losses take the global denominator as an argument, so that micro
 positions never matter.
 """
 
-from assent.functional.advantages import discounted_returns, gae, returns_from_advantages
-from assent.functional.kl import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, sequence_kl
-from assent.functional.length_bias import LengthMoments, length_moments, length_penalty
-from assent.functional.logprobs import chunked_logprobs_and_entropy, entropy_of, log_softmax_at, logprobs_of
+from assent.functional.advantages import (
+    discounted_returns,
+    gae,
+    returns_from_advantages,
+)
+from assent.functional.group_advantages import (
+    equal_groups,
+    group_advantages,
+    leave_one_out_advantages,
+    spread_over_tokens,
+)
+from assent.functional.kl import (
+    AdaptiveKLController,
+    adaptive_kl_coef,
+    kl_k1,
+    kl_k2,
+    kl_k3,
+    kl_loss,
+    sequence_kl,
+)
+from assent.functional.length_bias import (
+    LengthMoments,
+    length_moments,
+    length_penalty,
+)
+from assent.functional.logprobs import (
+    chunked_logprobs_and_entropy,
+    entropy_of,
+    log_softmax_at,
+    logprobs_of,
+)
 from assent.functional.masking import (
     Denominator,
     gather_last,
@@ -20,7 +47,18 @@ from assent.functional.masking import (
     whiten,
     zero_masked,
 )
-from assent.functional.policy_loss import policy_gradient_loss, ppo_policy_loss
+from assent.functional.off_policy import (
+    kept_by_ratio,
+    rollout_ratio,
+    truncated_weights,
+)
+from assent.functional.policy_loss import (
+    detached_ratio_policy_loss,
+    divided_by_length,
+    policy_gradient_loss,
+    ppo_policy_loss,
+    sequence_ratio_policy_loss,
+)
 from assent.functional.preference_loss import (
     PairLoss,
     dpo_loss,
@@ -48,9 +86,17 @@ from assent.functional.reward_loss import (
     plackett_luce_loss,
     score_regression_loss,
 )
-from assent.functional.rewards import penalise_missing_eos, shape_rewards
-from assent.functional.sampling import sample_tokens
-from assent.functional.value_loss import clipped_value_loss
+from assent.functional.rewards import (
+    overlong_penalty,
+    penalise_missing_eos,
+    shape_rewards,
+)
+from assent.functional.sampling import (
+    sample_tokens,
+)
+from assent.functional.value_loss import (
+    clipped_value_loss,
+)
 
 __all__ = [
     "AdaptiveKLController",
@@ -66,18 +112,25 @@ __all__ = [
     "combined_score",
     "criterion_weights",
     "davidson_loss",
+    "detached_ratio_policy_loss",
     "discounted_returns",
+    "divided_by_length",
     "dpo_loss",
     "dpo_loss_with_ties",
     "entropy_of",
+    "equal_groups",
     "gae",
     "gather_last",
+    "group_advantages",
     "ipo_loss",
+    "kept_by_ratio",
     "kl_k1",
     "kl_k2",
     "kl_k3",
+    "kl_loss",
     "kto_loss",
     "last_token_index",
+    "leave_one_out_advantages",
     "length_moments",
     "length_penalty",
     "log_softmax_at",
@@ -87,6 +140,7 @@ __all__ = [
     "masked_var",
     "multi_head_loss",
     "orpo_loss",
+    "overlong_penalty",
     "pair_weights",
     "pairwise_loss_with_ties",
     "penalise_missing_eos",
@@ -96,12 +150,16 @@ __all__ = [
     "ppo_policy_loss",
     "returns_from_advantages",
     "robust_dpo_loss",
+    "rollout_ratio",
     "sample_tokens",
     "scatter_last",
     "score_regression_loss",
     "sequence_kl",
+    "sequence_ratio_policy_loss",
     "shape_rewards",
     "simpo_loss",
+    "spread_over_tokens",
+    "truncated_weights",
     "whiten",
     "worst_case_score",
     "zero_masked",

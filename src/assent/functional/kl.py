@@ -2,20 +2,21 @@
 
 With x ~ π and logr = log π(x) - log π_ref(x) (Schulman 2020, "Approximating KL divergence"): k1 = logr is unbiased,
 k2 = ½ logr² biased but of low variance, k3 = e^{-logr} - 1 + logr unbiased and never negative. They are *estimators*.
-As losses, differentiated through π, k1 has an expected gradient of zero and k3 that of another divergence: put k1
-into the reward (`assent.functional.rewards.shape_rewards`) to train against the KL.
+As losses, differentiated through π, k1 has an expected gradient of zero and k3 that of another divergence, KL(π_ref ‖
+π): put k1 into the reward (`assent.functional.rewards.shape_rewards`) to train against the KL, or take `kl_loss`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from assent.functional.masking import masked_sum, zero_masked
+from assent.functional.masking import Denominator, masked_sum, zero_masked
 
 MAX_RELATIVE_ERROR = 0.2  # Ziegler et al. 2019, section 2.2
 
@@ -49,6 +50,37 @@ def sequence_kl(
 ) -> Float[Tensor, " B"]:
     """k1 summed over each sequence's valid tokens, in nats: the figure the KL budget and the controller are about."""
     return masked_sum(kl_k1(logprobs, ref_logprobs, mask), mask, dim=-1)
+
+
+def kl_loss(
+    logprobs: Float[Tensor, "B T"],
+    old_logprobs: Float[Tensor, "B T"],
+    ref_logprobs: Float[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    estimator: Literal["k2", "k3"],
+    denominator: Denominator,
+    weights: Float[Tensor, "B T"] | None = None,
+) -> Float[Tensor, ""]:
+    """A penalty in nats whose gradient, not only whose value, is that of KL(π ‖ π_ref): to be added to a loss.
+
+    `k2`: Σ ½ logr² / denominator. Its gradient is logr · ∇ log π, the KL's own while the tokens come from π itself.
+    `k3`: Σ ratio · k3 / denominator with ratio = π/π_old, and the gradient through both. That is
+    ratio · logr · ∇ log π, the KL's own for tokens that come from π_old (DeepSeek-V3.2 2025, section 3.1).
+    Either is about each token's distribution where it stands: only a penalty inside the reward also counts what a
+    token does to the KL of those after it.
+
+    Args:
+        weights: constants to multiply each token's term by; 1 if not given.
+    """
+    logr = kl_k1(logprobs, ref_logprobs.detach(), mask)
+    if estimator == "k2":
+        terms = 0.5 * logr.square()
+    else:
+        ratio = zero_masked(logprobs - old_logprobs.detach(), mask).exp()
+        terms = ratio * (torch.expm1(-logr) + logr)
+    if weights is not None:
+        terms = terms * zero_masked(weights.detach(), mask)
+    return masked_sum(terms, mask) / denominator
 
 
 def adaptive_kl_coef(kl_coef: float, observed_kl: float, target_kl: float, horizon: float, n: int) -> float:

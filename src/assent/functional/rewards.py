@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from assent.functional.kl import kl_k1
@@ -40,3 +40,16 @@ def penalise_missing_eos(
     if not penalty >= 0:
         raise ValueError(f"the penalty for a missing end token is subtracted and must not be negative, got {penalty}")
     return torch.where(finished, score, score - penalty)
+
+
+def overlong_penalty(lengths: Int[Tensor, " B"], max_new_tokens: int, buffer: int) -> Float[Tensor, " B"]:
+    """What a completion of this many tokens pays, from 0 to 1 in reward units: DAPO's (Yu et al. 2025, eq. 13).
+
+    It is 0 up to max_new_tokens - buffer, rises linearly over the buffer, and is 1 from max_new_tokens on.
+
+    Raises:
+        ValueError: the buffer is not within 1 and max_new_tokens.
+    """
+    if not 1 <= buffer <= max_new_tokens:
+        raise ValueError(f"the buffer must lie between 1 and max_new_tokens {max_new_tokens}, got {buffer}")
+    return ((lengths - (max_new_tokens - buffer)) / buffer).clamp(0.0, 1.0)

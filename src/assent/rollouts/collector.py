@@ -24,10 +24,12 @@ def collect_rollouts(
     """`samples_per_prompt` rollouts of each prompt, prompt by prompt; the rollouts of one prompt are a group.
 
     Raises:
+        ValueError: the generator did not give each prompt's rollouts together and in full, so they are no groups.
         ModelError: the policy gave log-probabilities that are not finite, so what it wrote has no meaning.
     """
     requests = [GenerationRequest(ids, samples_per_prompt) for ids in prompt_ids]
     generations = generator.generate(requests, sampling, seed)
+    _require_groups(generations, len(requests), samples_per_prompt)
     _require_finite(generations, prompts)
     return [
         Rollout(
@@ -42,6 +44,15 @@ def collect_rollouts(
         )
         for generation in generations
     ]
+
+
+def _require_groups(generations: Sequence[Generation], prompts: int, samples_per_prompt: int) -> None:
+    """Advantages within groups take the rollouts by position: `samples_per_prompt` of the first prompt, and so on."""
+    expected = [prompt for prompt in range(prompts) for _ in range(samples_per_prompt)]
+    if [generation.request for generation in generations] != expected:
+        raise ValueError(
+            f"the generator must give {samples_per_prompt} continuations of each of {prompts} prompts, prompt by prompt"
+        )
 
 
 def _require_finite(generations: Sequence[Generation], prompts: Sequence[Prompt]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from assent.algorithms.ppo import PPO
-from assent.config.algorithm import PPOSettings
+from assent.algorithms.choice import algorithm_of
+from assent.config.algorithm import OnPolicySettings
 from assent.config.settings import RLSettings
 from assent.functional import sequence_kl
 from assent.functional.batching import make_batch, split_by_tokens
@@ -66,7 +66,13 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     )
     version.training = training
     loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
-    run_steps(training, project.run_dir(run_id), loop, project.progress, kind if kind != "policy" else "rl (ppo)")
+    run_steps(
+        training,
+        project.run_dir(run_id),
+        loop,
+        project.progress,
+        kind if kind != "policy" else f"rl ({algorithm.type})",
+    )
     final = _evaluation(project, parts, rl, run_id)(rl.steps)
 
     def write(folder: Path) -> None:
@@ -91,7 +97,7 @@ class _Version:
         return f"{self.run_id}+{self.training.updates if self.training else 0}"
 
 
-def _parts(project: Project, start: Start, algorithm: PPOSettings, run_id: str) -> tuple[RLParts, _Version]:
+def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: str) -> tuple[RLParts, _Version]:
     settings = project.settings
     chat = project.chat(start.policy)
     policy = Policy(
@@ -107,11 +113,12 @@ def _parts(project: Project, start: Start, algorithm: PPOSettings, run_id: str) 
         policy.model, stop_ids(policy.model, chat.tokenizer), version, settings.sampling.batch_size
     )
     train = project.prompts["train"]
+    chosen = algorithm_of(algorithm)
     return (
         RLParts(
             policy=policy,
-            value_model=_value_model(project, start, run_id),
-            algorithm=PPO(algorithm),
+            value_model=_value_model(project, start, run_id) if chosen.needs_values else None,
+            algorithm=chosen,
             generator=generator,
             scorer=scorer_of(project, start.reward),
             chat=chat,

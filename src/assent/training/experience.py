@@ -15,6 +15,7 @@ from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.training.precision import fast_products
+from assent.types.protocols import SamplingParams
 from assent.types.rollout import Rollout
 
 
@@ -38,16 +39,7 @@ class Measured:
 
     def take(self, rows: Sequence[int], targets: Targets, width: int) -> tuple[Experience, Targets]:
         """The part of these rows, cut to their longest completion."""
-        e, index = self.experience, torch.tensor(rows, device=self.experience.mask.device)
-
-        def cut(table: Tensor) -> Tensor:
-            return table[index, :width]
-
-        values = None if e.values is None else cut(e.values)
-        part = Experience(
-            cut(e.mask), e.score[index], e.finished[index], cut(e.old_logprobs), cut(e.ref_logprobs), values
-        )
-        return part, Targets(cut(targets.advantages), cut(targets.returns), cut(targets.rewards), targets.kl[index])
+        return self.experience.take(rows, width), targets.take(rows, width)
 
 
 def measure(
@@ -55,11 +47,13 @@ def measure(
     scores: Sequence[float],
     policy: Policy,
     value_model: nn.Module | None,
-    temperature: float,
+    sampling: SamplingParams,
+    samples_per_prompt: int,
     compute: ComputeSettings,
     device: torch.device,
 ) -> Measured:
     """Recompute log-probabilities and values of a step's rollouts before anything is updated."""
+    temperature = sampling.temperature
     width = max(len(rollout.completion_ids) for rollout in rollouts)
     shape = (len(rollouts), width)
     old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
@@ -84,6 +78,9 @@ def measure(
         old_logprobs=old,
         ref_logprobs=ref,
         values=values if value_model is not None else None,
+        rollout_logprobs=sampled,
+        samples_per_prompt=samples_per_prompt,
+        max_new_tokens=sampling.max_new_tokens,
     )
     return Measured(experience, rollouts, sampled, entropy)
 

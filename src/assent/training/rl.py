@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from assent.algorithms.base import OnPolicyAlgorithm, Targets
-from assent.config.algorithm import PPOSettings
+from assent.config.algorithm import ActorCriticSettings, OnPolicySettings
 from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.functional import adaptive_kl_coef, masked_mean, masked_var
@@ -58,7 +58,7 @@ class RLTraining:
         self,
         parts: RLParts,
         settings: RLSettings,
-        algorithm: PPOSettings,
+        algorithm: OnPolicySettings,
         sampling: SamplingParams,
         seed: int,
         compute: ComputeSettings,
@@ -80,7 +80,8 @@ class RLTraining:
         )
         self.value_optimiser = None
         if parts.value_model is not None:
-            rate = algorithm.value_learning_rate or algorithm.learning_rate
+            own = algorithm.value_learning_rate if isinstance(algorithm, ActorCriticSettings) else None
+            rate = own or algorithm.learning_rate
             self.value_optimiser = GuardedOptimiser(
                 parts.value_model, rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
             )
@@ -94,7 +95,16 @@ class RLTraining:
         prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
         scores = self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
         p = self.parts
-        measured = measure(rollouts, scores, p.policy, p.value_model, self.sampling.temperature, self.compute, p.device)
+        measured = measure(
+            rollouts,
+            scores,
+            p.policy,
+            p.value_model,
+            self.sampling,
+            self.settings.samples_per_prompt,
+            self.compute,
+            p.device,
+        )
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
         update = self._update(measured, targets, index, attempt)
@@ -143,12 +153,17 @@ class RLTraining:
         """All epochs of minibatches on one step's rollouts; `skipped` = 1 if none of them could be applied.
 
         A minibatch whose loss or gradient is not finite changes nothing and is counted in `nonfinite`. The remaining
-        ones are left once the new policy is `stop_epoch_kl` nats a token from the old one.
+        ones are left once the new policy is `stop_epoch_kl` nats a token from the old one. Rollouts that the algorithm
+        leaves out are passed over, and so is a minibatch of nothing else.
         """
         sums: Counter[str] = Counter()
         tokens_seen, norms, stopped, nonfinite = 0.0, [], 0.0, 0.0
-        for rows in self._minibatches(len(measured.rollouts), index, attempt):
-            tokens = float(measured.experience.mask[rows].sum())
+        trained = targets.loss_mask.any(-1).tolist()
+        for minibatch in self._minibatches(len(measured.rollouts), index, attempt):
+            rows = [row for row in minibatch if trained[row]]
+            if not rows:
+                continue
+            tokens = float(targets.loss_mask[rows].sum())
             found = self._accumulate(measured, targets, rows, tokens)
             limit = self.hyper.stop_epoch_kl
             if limit is not None and found["approx_kl"] / tokens > limit and all_finite(found.values()):
@@ -167,7 +182,8 @@ class RLTraining:
             return {"skipped": 1.0, "nonfinite": nonfinite}
         means = {name: value / max(1.0, tokens_seen) for name, value in sums.items() if name != "value_loss"}
         if norms:
-            means["value_loss"] = sums["value_loss"] / len(norms)
+            if "value_loss" in sums:
+                means["value_loss"] = sums["value_loss"] / len(norms)
             means["grad_norm"] = sum(norms) / len(norms)
         return {**means, "stopped_early": stopped, "nonfinite": nonfinite, "updates": float(self.updates)}
 
@@ -188,7 +204,7 @@ class RLTraining:
             with fast_products(self.compute, p.device):
                 logprobs, entropy = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)
                 values = value_tokens(p.value_model, batch) if p.value_model is not None else None
-            update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens)
+            update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens, len(rows))
             loss = update.policy_loss if update.value_loss is None else update.policy_loss + update.value_loss
             loss.backward()  # type: ignore[no-untyped-call]
             found.update({name: float(value) for name, value in update.sums.items()})
@@ -201,9 +217,10 @@ class RLTraining:
         norms = [each.clip() for each in optimisers]
         if not all_finite(norms):
             return None
-        fallen = (1.0 - self.hyper.final_learning_rate_share) * index / self.settings.steps
+        share = 1.0 - (1.0 - self.hyper.final_learning_rate_share) * index / self.settings.steps
+        risen = min(1.0, index / self.hyper.warmup_steps) if self.hyper.warmup_steps else 1.0
         for each in optimisers:
-            each.advance(1.0 - fallen)
+            each.advance(share * risen if each is self.optimiser else share)
         self.updates += 1
         return norms[0]
 
@@ -228,8 +245,11 @@ class RLTraining:
             "distinct": len({rollout.text for rollout in measured.rollouts}) / len(measured.rollouts),
             "mismatch_kl": float(masked_mean(gap, e.mask)),
             "mismatch_max": float((gap.abs() * e.mask).max()),
+            "trained_share": float(targets.loss_mask.sum() / e.mask.sum()),
         }
-        if e.values is not None:
+        if targets.weights is not None:
+            described["rollout_weight"] = float(masked_mean(targets.weights, targets.loss_mask))
+        if e.values is not None and targets.returns is not None:
             unexplained = masked_var(targets.returns - e.values, e.mask)
             spread = masked_var(targets.returns, e.mask).clamp(min=1e-8)
             described["explained_variance"] = float(1.0 - unexplained / spread)

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from assent.functional import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, sequence_kl
+from assent.functional import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, kl_loss, sequence_kl
 
 LOGPROBS = torch.tensor([[-1.0, -2.0, math.nan]])
 REF_LOGPROBS = torch.tensor([[-1.5, -1.0, -math.inf]])
@@ -32,6 +32,44 @@ def test_k3_keeps_its_digits_near_zero() -> None:
 
 def test_sequence_kl_is_summed_not_averaged() -> None:
     assert sequence_kl(LOGPROBS, REF_LOGPROBS, MASK).tolist() == [-0.5]  # 0.5 - 1
+
+
+def test_kl_losses_and_their_gradients() -> None:
+    old = torch.tensor([[-1.2, -2.0, 0.0]])  # ratios e^0.2 and 1
+    weights = torch.tensor([[1.0, 3.0, math.nan]])
+    logprobs = LOGPROBS.clone().requires_grad_()
+    k2 = kl_loss(logprobs, old, REF_LOGPROBS, MASK, "k2", 2, weights)
+    # (0.125 + 3 · 0.5) / 2; its gradient is weight · logr / 2
+    assert k2.item() == pytest.approx(0.8125)
+    (gradient,) = torch.autograd.grad(k2, logprobs)
+    torch.testing.assert_close(gradient, torch.tensor([[0.25, -1.5, 0.0]]))
+    k3 = kl_loss(logprobs, old, REF_LOGPROBS, MASK, "k3", 2)
+    # (e^0.2 · 0.1065307 + 0.7182818) / 2; its gradient is ratio · logr / 2
+    assert k3.item() == pytest.approx((math.exp(0.2) * 0.1065307 + 0.7182818) / 2, rel=1e-6)
+    (gradient,) = torch.autograd.grad(k3, logprobs)
+    torch.testing.assert_close(gradient, torch.tensor([[math.exp(0.2) * 0.25, -0.5, 0.0]]))
+
+
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_kl_losses_have_the_gradient_of_the_kl(estimator: str) -> None:
+    """Exactly, over a vocabulary of seven: tokens weighed as they are drawn, from π for k2, from another for k3."""
+    numbers = torch.randn(3, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    logits, ref = numbers[0].clone().requires_grad_(), numbers[1].log_softmax(-1)
+    log_p = logits.log_softmax(-1)
+    (exact,) = torch.autograd.grad((log_p.exp() * (log_p - ref)).sum(), logits)
+    drawn = log_p.detach() if estimator == "k2" else numbers[2].log_softmax(-1)
+    log_p = logits.log_softmax(-1)
+    loss = kl_loss(log_p[None], drawn[None], ref[None], torch.ones(1, 7).bool(), estimator, 1, drawn.exp()[None])
+    torch.testing.assert_close(torch.autograd.grad(loss, logits)[0], exact)
+
+
+def test_plain_k3_has_the_gradient_of_the_other_kl() -> None:
+    numbers = torch.randn(2, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    logits, ref = numbers[0].clone().requires_grad_(), numbers[1].log_softmax(-1)
+    log_p = logits.log_softmax(-1)
+    (forward,) = torch.autograd.grad((ref.exp() * (ref - log_p)).sum(), logits, retain_graph=True)
+    (plain,) = torch.autograd.grad((log_p.detach().exp() * kl_k3(log_p, ref)).sum(), logits)
+    torch.testing.assert_close(plain, forward)
 
 
 @pytest.mark.parametrize(

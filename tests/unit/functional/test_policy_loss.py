@@ -7,7 +7,13 @@ import math
 import pytest
 import torch
 
-from assent.functional import policy_gradient_loss, ppo_policy_loss
+from assent.functional import (
+    detached_ratio_policy_loss,
+    divided_by_length,
+    policy_gradient_loss,
+    ppo_policy_loss,
+    sequence_ratio_policy_loss,
+)
 
 RATIOS = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.1, math.nan]])
 ADVANTAGES = torch.tensor([[2.0, -2.0, 1.0, -1.0, 3.0, math.inf]])
@@ -70,6 +76,62 @@ def test_policy_gradient_loss() -> None:
     assert logprobs.grad.tolist() == [[-0.75, 0.25, 0.0]]
 
 
+# Two sequences of ratios 4 · 1 and 1 · 0.25 · 1: geometric means 2 and 4^(-1/3) = 0.629961
+PAIR = torch.tensor([[4.0, 1.0, math.nan], [1.0, 0.25, 1.0]])
+PAIR_MASK = torch.tensor([[True, True, False], [True, True, True]])
+PAIR_ADVANTAGES = torch.tensor([[1.0, 1.0, math.inf], [-2.0, -2.0, -2.0]])
+
+
+def test_sequence_ratio_loss_and_its_stats() -> None:
+    logprobs = PAIR.log().requires_grad_()
+    loss, stats = sequence_ratio_policy_loss(logprobs, torch.zeros(2, 3), PAIR_ADVANTAGES, PAIR_MASK, 0.5, 1.5, 10)
+    # inside of the clips: two tokens of 2 · 1, three of 0.629961 · (-2)
+    s = 0.25 ** (1 / 3)
+    assert loss.item() == pytest.approx(-(2 * 2 - 3 * 2 * s) / 10, rel=1e-6)
+    assert stats["clip_fraction"].item() == 0.0
+    assert stats["ratio"].item() == pytest.approx(7.25)  # of tokens: 4 + 1 + 1 + 0.25 + 1
+    loss.backward()
+    assert logprobs.grad is not None
+    # ∂/∂log π of each token: its sequence's Σ A · s / length: -(2 · 2)/2 and (3 · 2 s)/3, over 10
+    expected = torch.tensor([[-0.2, -0.2, 0.0], [0.2 * s, 0.2 * s, 0.2 * s]])
+    torch.testing.assert_close(logprobs.grad, expected)
+
+
+def test_sequence_ratio_is_clipped_as_one() -> None:
+    logprobs = PAIR.log().requires_grad_()
+    loss, stats = sequence_ratio_policy_loss(logprobs, torch.zeros(2, 3), PAIR_ADVANTAGES, PAIR_MASK, 0.2, 0.2, 1)
+    # 2 -> 1.2 with A = 1, twice; 0.629961 -> 0.8 with A = -2, three times: both clipped
+    assert loss.item() == pytest.approx(-(2 * 1.2 - 3 * 1.6), rel=1e-6)
+    assert stats["clip_fraction"].item() == 5.0
+    loss.backward()
+    assert logprobs.grad is not None
+    assert logprobs.grad.tolist() == [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+
+
+def test_detached_ratio_loss_leaves_every_token_its_gradient() -> None:
+    logprobs = RATIOS.log().requires_grad_()
+    loss, stats = detached_ratio_policy_loss(logprobs, torch.zeros(1, 6), ADVANTAGES, MASK, 1.0, 0.2, 10)
+    # weights 1.2, 1.2, 0.5, 0.5, 1.1 times A = 2, -2, 1, -1, 3
+    weighted = torch.tensor([[2.4, -2.4, 0.5, -0.5, 3.3]])
+    assert loss.item() == pytest.approx(-float((weighted * RATIOS[:, :5].log()).sum()) / 10, rel=1e-6)
+    assert stats["clip_fraction"].item() == 2.0
+    loss.backward()
+    assert logprobs.grad is not None
+    torch.testing.assert_close(logprobs.grad, torch.cat([-weighted / 10, torch.zeros(1, 1)], dim=1))
+
+
+def test_divided_by_length() -> None:
+    x = torch.tensor([[2.0, 4.0, math.nan], [3.0, 6.0, 9.0], [math.nan, 1.0, 1.0]])
+    mask = torch.tensor([[True, True, False], [True, True, True], [False, False, False]])
+    torch.testing.assert_close(
+        divided_by_length(x, mask), torch.tensor([[1.0, 2.0, 0.0], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    )
+
+
 def test_negative_clips_are_refused() -> None:
     with pytest.raises(ValueError, match="clips"):
         ppo_policy_loss(RATIOS, RATIOS, ADVANTAGES, MASK, -0.1, 0.2, 1)
+    with pytest.raises(ValueError, match="clips"):
+        sequence_ratio_policy_loss(RATIOS, RATIOS, ADVANTAGES, MASK, 0.1, -0.2, 1)
+    with pytest.raises(ValueError, match="clips"):
+        detached_ratio_policy_loss(RATIOS, RATIOS, ADVANTAGES, MASK, 0.1, -0.2, 1)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from assent.functional import penalise_missing_eos, shape_rewards
+from assent.functional import overlong_penalty, penalise_missing_eos, shape_rewards
 
 
 def test_score_lands_once_on_the_last_real_token_and_every_token_pays_for_its_kl() -> None:
@@ -45,3 +45,12 @@ def test_missing_end_token_costs_the_penalty() -> None:
     assert penalise_missing_eos(score, finished, 1.5).tolist() == [1.0, -0.5]
     with pytest.raises(ValueError, match="must not be negative"):
         penalise_missing_eos(score, finished, -1.5)
+
+
+def test_overlong_completions_pay_by_the_token() -> None:
+    # at most 20, a buffer of 8: free up to 12, then an eighth a token
+    lengths = torch.tensor([1, 12, 13, 16, 20, 25])
+    assert overlong_penalty(lengths, 20, 8).tolist() == [0.0, 0.0, 0.125, 0.5, 1.0, 1.0]
+    for buffer in (0, 21):
+        with pytest.raises(ValueError, match="between 1 and max_new_tokens 20"):
+            overlong_penalty(lengths, 20, buffer)

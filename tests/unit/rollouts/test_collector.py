@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from assent.rollouts.local import LocalGenerator
 from assent.types.errors import ModelError
 from assent.types.messages import user_prompt
 from assent.types.protocols import SamplingParams
+from assent.types.rollout import Generation, GenerationRequest
 from tests.checkpoints import Shape
 
 PROMPTS = [user_prompt("May I mix vinegar and bleach?"), user_prompt("How do I clean a window?")]
@@ -45,3 +46,23 @@ def test_a_policy_with_damaged_weights_is_refused(checkpoint: Callable[[Shape], 
     ids = [chat.prompt_ids(prompt) for prompt in PROMPTS]
     with pytest.raises(ModelError, match=r"policy-9\+3.*no finite log-probabilit"):
         collect_rollouts(generator, chat, PROMPTS, ids, 1, SamplingParams(1.0, 6), seed=0)
+
+
+class Jumbled:
+    """A generator that gives what another gives in another order, or not all of it."""
+
+    def __init__(self, generator: LocalGenerator, order: list[int]) -> None:
+        self.generator, self.order = generator, order
+        self.policy_version = generator.policy_version
+
+    def generate(self, requests: Sequence[GenerationRequest], sampling: SamplingParams, seed: int) -> list[Generation]:
+        found = self.generator.generate(requests, sampling, seed)
+        return [found[place] for place in self.order]
+
+
+@pytest.mark.parametrize("order", [[0, 2, 1, 3], [2, 3, 0, 1], [0, 1, 2], [0, 1, 2, 3, 3]])
+def test_rollouts_that_are_no_groups_are_refused(order: list[int], checkpoint: Callable[[Shape], Path]) -> None:
+    generator, chat = parts(checkpoint("llama"))
+    ids = [chat.prompt_ids(prompt) for prompt in PROMPTS]
+    with pytest.raises(ValueError, match="2 continuations of each of 2 prompts, prompt by prompt"):
+        collect_rollouts(Jumbled(generator, order), chat, PROMPTS, ids, 2, SamplingParams(1.0, 4), seed=0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from assent.algorithms.ppo import PPO
-from assent.config import PPOSettings
+from assent.algorithms.choice import algorithm_of
+from assent.config import OnPolicySettings, PPOSettings
 from assent.config.settings import ComputeSettings, LanguageModelSettings, LoraSettings, RewardModelSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.models.loading import load_causal_lm, load_tokenizer
@@ -58,18 +58,25 @@ def brevity(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
 
 
 def reinforcement(path: Path, rank: int = 0, tokens: int = 8192, **algorithm: Any) -> RLTraining:
-    """PPO with an adaptive penalty; every tenth token ends a completion, so that lengths differ."""
+    """PPO with an adaptive penalty."""
+    given = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100, "minibatches": 2, "epochs": 2}
+    return on_policy(path, PPOSettings(**(given | algorithm)), rank, tokens)
+
+
+def on_policy(path: Path, hyper: OnPolicySettings, rank: int = 0, tokens: int = 8192, group: int = 2) -> RLTraining:
+    """Any algorithm; every tenth token ends a completion, so that lengths differ."""
     lora = LoraSettings(rank=rank)
+    algorithm = algorithm_of(hyper)
     chat = ChatFormat(load_tokenizer(path))
     policy = Policy(path, path, lora, "float32", CPU, seed=1)
-    value = value_from_reward(load_scalar_model(path, fresh_head_seed=4), lora, seed=5)
+    value = None
+    if algorithm.needs_values:
+        value = value_from_reward(load_scalar_model(path, fresh_head_seed=4), lora, seed=5)
     prompts = [user_prompt(f"What of {'many ' * (i % 4)}things, number {i}?") for i in range(10)]
-    given = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100, "minibatches": 2, "epochs": 2}
-    hyper = PPOSettings(**(given | algorithm))
     parts = RLParts(
         policy=policy,
         value_model=value,
-        algorithm=PPO(hyper),
+        algorithm=algorithm,
         generator=LocalGenerator(policy.model, range(0, 400, 10), lambda: "tested"),
         scorer=CallableScorer(brevity, "brevity"),
         chat=chat,
@@ -77,5 +84,5 @@ def reinforcement(path: Path, rank: int = 0, tokens: int = 8192, **algorithm: An
         prompt_ids=[chat.prompt_ids(prompt) for prompt in prompts],
         device=CPU,
     )
-    rl = RLSettings(steps=STEPS, rollouts_per_step=8, samples_per_prompt=2)
+    rl = RLSettings(steps=STEPS, rollouts_per_step=8, samples_per_prompt=group)
     return RLTraining(parts, rl, hyper, SamplingParams(0.9, 12), 11, compute(tokens))

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from assent.training.rl import RLTraining
 from tests.checkpoints import Shape
-from tests.unit.training.building import language_model, reinforcement, reward_model
+from tests.unit.algorithms.on_policy_examples import VARIANTS
+from tests.unit.training.building import language_model, on_policy, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 
@@ -73,6 +74,15 @@ def test_ppo(entropy_coef: float, checkpoint: Built) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["a2c", "rloo, k3", "grpo, mean over sequences", "dr grpo", "gspo", "cispo"])
+def test_other_algorithms(name: str, checkpoint: Built) -> None:
+    whole, split = (on_policy(checkpoint("qwen3"), VARIANTS[name], tokens=budget, group=4) for budget in (8192, 64))
+    alike(
+        gradients_of(_models(whole), lambda: whole.step(0, 0)),
+        gradients_of(_models(split), lambda: split.step(0, 0)),
+    )
+
+
 def _models(training: RLTraining) -> list[nn.Module]:
-    assert training.parts.value_model is not None
-    return [training.parts.policy.model, training.parts.value_model]
+    found = [training.parts.policy.model, training.parts.value_model]
+    return [model for model in found if model is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from assent.config import (
+    A2CSettings,
+    GRPOSettings,
+    ReinforcePlusPlusSettings,
+    ReinforceSettings,
+    RLOOSettings,
+)
 from assent.training.interrupt import catching_signals
 from assent.training.loop import LoopSettings, Stage, read_metrics, run_steps
 from assent.types.errors import Interrupted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
-from tests.unit.training.building import STEPS, language_model, reinforcement, reward_model
+from tests.unit.training.building import STEPS, language_model, on_policy, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 SETTINGS = LoopSettings(STEPS, checkpoint_every=2)
+
+FAST = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100}
 
 STAGES: dict[str, Callable[[Built], Stage]] = {
     "adamw": lambda built: language_model(built("gpt2"), "adamw"),
@@ -27,6 +37,15 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
     "best-of-k": lambda built: reward_model(built("llama"), "best-of-k"),
     "rl": lambda built: reinforcement(built("llama")),
     "rl-lora": lambda built: reinforcement(built("gpt2"), rank=2),
+    "a2c": lambda built: on_policy(built("llama"), A2CSettings(**FAST)),
+    "reinforce": lambda built: on_policy(built("llama"), ReinforceSettings(**FAST, minibatches=2)),
+    "rloo": lambda built: on_policy(built("gpt2"), RLOOSettings(**FAST), rank=2),
+    "reinforce++": lambda built: on_policy(built("llama"), ReinforcePlusPlusSettings(**FAST, baseline="group-mean")),
+    "grpo": lambda built: on_policy(
+        built("qwen3"),
+        GRPOSettings(**FAST, epochs=2, minibatches=2, loss_mean="sequences", rollout_correction="token-mask"),
+        group=4,
+    ),
 }
 
 
@@ -79,7 +98,10 @@ def test_resume_is_exact(name: str, checkpoint: Built, tmp_path: Path) -> None:
             with pytest.raises(Killed):
                 run_steps(stage, tmp_path / "cut", SETTINGS, KilledAt(death), name)
             continue
-        with catching_signals(), pytest.raises(Interrupted, match=f"SIGTERM: {name}: step 5 of {STEPS} is saved"):
+        with (
+            catching_signals(),
+            pytest.raises(Interrupted, match=f"SIGTERM: {re.escape(name)}: step 5 of {STEPS} is saved"),
+        ):
             run_steps(stage, tmp_path / "cut", SETTINGS, StoppedAt(5), name)
     last = STAGES[name](checkpoint)
     run_steps(last, tmp_path / "cut", SETTINGS, Silent(), name)
