@@ -266,6 +266,10 @@ def begin(workspace: Path) -> subprocess.Popen[str]:
     return process
 
 
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
 def test_two_loops_a_signal_and_a_damaged_checkpoint(tmp_path: Path, checkpoint: Checkpoint) -> None:
     workspace = make(tmp_path, checkpoint("llama"), **{"rl.steps": 24, "rl.checkpoint-every": 4})
     twin = shutil.copytree(workspace, tmp_path / "twin")
@@ -276,7 +280,7 @@ def test_two_loops_a_signal_and_a_damaged_checkpoint(tmp_path: Path, checkpoint:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
     assert "stopped by SIGTERM" in said and "is saved" in said and "Traceback" not in said
-    older, newest = sorted((workspace / "runs" / "round1-rl" / "checkpoints").iterdir())
+    *_, older, newest = sorted((workspace / "runs" / "round1-rl" / "checkpoints").iterdir(), key=step_of)
     for name in ("state.safetensors", "state.json"):
         whole = (newest / name).read_bytes()
         (newest / name).write_bytes(whole[: len(whole) // 2])
@@ -287,7 +291,7 @@ def test_two_loops_a_signal_and_a_damaged_checkpoint(tmp_path: Path, checkpoint:
     shutil.rmtree(newest)  # as the message says
     done = assent("loop", "--rounds", "1", cwd=workspace)
     assert done.code == 0, done.err
-    assert f"24 to do, {int(older.name.removeprefix('step-'))} done before" in done.out
+    assert f"24 to do, {step_of(older)} done before" in done.out
     # What comes of it is what would have come of it anyway.
     assert assent("loop", "--rounds", "1", cwd=twin).code == 0
     assert artifacts(workspace) == artifacts(twin)
