@@ -31,7 +31,7 @@ class OnPolicySettings(Section):
         0,
         ge=0,
         description="steps over which the policy's step size rises from 0; a value model learns at its full rate"
-        " meanwhile, as the policy should not follow values that are not learnt yet (verl's critic warm-up); 0: none",
+        " meanwhile, as in verl's critic warm-up; 0: none (Ziegler 2019)",
     )
     adam_epsilon: float = Field(1e-5, gt=0, description="matters: PyTorch's 1e-8 moves far more (Huang 2024)")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm (Ziegler 2019)")
