@@ -249,6 +249,11 @@ class Settings(Section):
                 f"rl.samples_per_prompt is {samples}, and algorithm.type {algorithm.type} compares the rollouts of one"
                 " prompt with one another: set rl.samples_per_prompt to 2 or more"
             )
+        if algorithm.warmup_steps >= self.rl.steps:
+            raise ValueError(
+                f"algorithm.warmup_steps is {algorithm.warmup_steps}, and rl.steps {self.rl.steps}: the policy's step"
+                " size would never reach its full height; set algorithm.warmup_steps below rl.steps"
+            )
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
             raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
         return self

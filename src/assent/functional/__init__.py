@@ -5,37 +5,16 @@ of an ensemble. Losses take the global denominator as an argument, so that micro
 positions never matter.
 """
 
-from assent.functional.advantages import (
-    discounted_returns,
-    gae,
-    returns_from_advantages,
-)
+from assent.functional.advantages import discounted_returns, gae, returns_from_advantages
 from assent.functional.group_advantages import (
     equal_groups,
     group_advantages,
     leave_one_out_advantages,
     spread_over_tokens,
 )
-from assent.functional.kl import (
-    AdaptiveKLController,
-    adaptive_kl_coef,
-    kl_k1,
-    kl_k2,
-    kl_k3,
-    kl_loss,
-    sequence_kl,
-)
-from assent.functional.length_bias import (
-    LengthMoments,
-    length_moments,
-    length_penalty,
-)
-from assent.functional.logprobs import (
-    chunked_logprobs_and_entropy,
-    entropy_of,
-    log_softmax_at,
-    logprobs_of,
-)
+from assent.functional.kl import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, kl_loss, sequence_kl
+from assent.functional.length_bias import LengthMoments, length_moments, length_penalty
+from assent.functional.logprobs import chunked_logprobs_and_entropy, entropy_of, log_softmax_at, logprobs_of
 from assent.functional.masking import (
     Denominator,
     gather_last,
@@ -47,11 +26,7 @@ from assent.functional.masking import (
     whiten,
     zero_masked,
 )
-from assent.functional.off_policy import (
-    kept_by_ratio,
-    rollout_ratio,
-    truncated_weights,
-)
+from assent.functional.off_policy import kept_by_ratio, rollout_ratio, truncated_weights
 from assent.functional.policy_loss import (
     detached_ratio_policy_loss,
     divided_by_length,
@@ -86,17 +61,9 @@ from assent.functional.reward_loss import (
     plackett_luce_loss,
     score_regression_loss,
 )
-from assent.functional.rewards import (
-    overlong_penalty,
-    penalise_missing_eos,
-    shape_rewards,
-)
-from assent.functional.sampling import (
-    sample_tokens,
-)
-from assent.functional.value_loss import (
-    clipped_value_loss,
-)
+from assent.functional.rewards import overlong_penalty, penalise_missing_eos, shape_rewards
+from assent.functional.sampling import sample_tokens
+from assent.functional.value_loss import clipped_value_loss
 
 __all__ = [
     "AdaptiveKLController",

@@ -36,11 +36,8 @@ def ppo_policy_loss(
     _require_clips(clip_low, clip_high)
     advantages = zero_masked(advantages.detach(), mask)
     log_ratio = zero_masked(logprobs - old_logprobs.detach(), mask)
-    ratio = log_ratio.exp()
-    unclipped = ratio * advantages
-    clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages
-    loss = -masked_sum(torch.minimum(unclipped, clipped), mask) / num_valid_tokens
-    return loss, _statistics(log_ratio, mask, clipped < unclipped)
+    loss, clipped = _clipped_surrogate(log_ratio.exp(), advantages, mask, clip_low, clip_high)
+    return loss / num_valid_tokens, _statistics(log_ratio, mask, clipped)
 
 
 def sequence_ratio_policy_loss(
@@ -70,10 +67,8 @@ def sequence_ratio_policy_loss(
     advantages = zero_masked(advantages.detach(), mask)
     log_ratio = zero_masked(logprobs - old_logprobs.detach(), mask)
     ratio = divided_by_length(log_ratio, mask).sum(dim=-1, keepdim=True).exp()
-    unclipped = ratio * advantages
-    clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages
-    loss = -masked_sum(torch.minimum(unclipped, clipped), mask) / denominator
-    return loss, _statistics(log_ratio, mask, clipped < unclipped)
+    loss, clipped = _clipped_surrogate(ratio, advantages, mask, clip_low, clip_high)
+    return loss / denominator, _statistics(log_ratio, mask, clipped)
 
 
 def detached_ratio_policy_loss(
@@ -123,6 +118,24 @@ def policy_gradient_loss(
     Advantages are constants. The gradient is that of `ppo_policy_loss` where the ratio is 1.
     """
     return -(zero_masked(advantages.detach(), mask) * zero_masked(logprobs, mask)).sum() / num_valid_tokens
+
+
+def _clipped_surrogate(
+    ratio: Float[
+        Tensor,
+        (
+            B  # T
+        ),
+    ],
+    advantages: Float[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    clip_low: float,
+    clip_high: float,
+) -> tuple[Float[Tensor, ""], Bool[Tensor, "B T"]]:
+    """The negated sum over valid tokens, and where the clipped term is the smaller one."""
+    unclipped = ratio * advantages
+    clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages
+    return -masked_sum(torch.minimum(unclipped, clipped), mask), clipped < unclipped
 
 
 @torch.no_grad()

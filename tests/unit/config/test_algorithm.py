@@ -127,3 +127,9 @@ def test_what_makes_no_sense_is_refused(flags: list[str], said: str) -> None:
 def test_truncated_completions_are_masked_where_nothing_else_is_asked_of_them() -> None:
     flags = ["--algorithm.type=grpo", "--algorithm.mask-truncated", "--algorithm.missing-eos-penalty=0"]
     assert load_settings([], [*TASK, *flags]).algorithm == GRPOSettings(mask_truncated=True, missing_eos_penalty=0.0)
+
+
+def test_a_warm_up_longer_than_the_run_is_refused() -> None:
+    said = refused("--rl.steps", "5", "--algorithm.warmup-steps", "5")
+    assert "algorithm.warmup_steps is 5, and rl.steps 5" in said
+    assert load_settings([], [*TASK, "--rl.steps", "6", "--algorithm.warmup-steps", "5"]).algorithm.warmup_steps == 5
