@@ -170,7 +170,20 @@ def test_a_reward_that_is_no_number_is_refused(tmp_path: Path, checkpoint: Calla
 
 @pytest.mark.slow
 def test_a_signal_saves_and_the_demo_goes_on(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "assent", "demo", "d", *flags(TINY), "--pretrain.steps", "400", "--loop.rounds", "1"]
+    words = [
+        sys.executable,
+        "-m",
+        "assent",
+        "demo",
+        "d",
+        *flags(TINY),
+        "--algorithm.warmup-steps",
+        "0",
+        "--pretrain.steps",
+        "400",
+        "--loop.rounds",
+        "1",
+    ]
     paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         words, cwd=tmp_path, env=paths, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
