@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from assent.config import Settings, flatten
+from assent.config.algorithm import ALGORITHMS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -43,7 +44,7 @@ def snippets(program: str) -> list[list[str]]:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         code = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-        prose = FENCE.sub("", text)
+        prose = FENCE.sub("", text).replace("\\\n", " ")
         code += INDENTED.findall(prose) + INLINE.findall(prose)
         for line in code:
             name, _, arguments = line.strip().removeprefix("$ ").partition(" ")
@@ -80,7 +81,10 @@ def test_commands_exist(help_texts: dict[str, str | None]) -> None:
 
 
 def test_flags_exist(help_texts: dict[str, str | None]) -> None:
-    settings = {name for name, _, _ in flatten(Settings.model_validate({"task": "household"}))}
+    settings = set()
+    for algorithm in ALGORITHMS:
+        chosen = {"task": "household", "algorithm": {"type": algorithm}, "rl": {"samples_per_prompt": 2}}
+        settings |= {name for name, _, _ in flatten(Settings.model_validate(chosen))}
     unknown = []
     for words in snippets("assent"):
         for flag in (word.partition("=")[0] for word in words if word.startswith("--")):

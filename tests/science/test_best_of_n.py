@@ -19,7 +19,7 @@ from assent.config import (
     ReinforceSettings,
     RLOOSettings,
 )
-from assent.evaluation import best_of_n_kl, best_of_n_win_rate
+from assent.evaluation import best_of_n_kl_bound
 from tests.science.bandit import REF, SCORE, mean_kl, mean_score, plain_k3, training
 from tests.science.findings import Figure, Findings, Section
 
@@ -63,9 +63,9 @@ best-of-n and k3 itself in the loss end below it.
     figures=(
         Figure(
             "frontier",
-            "Mean reward against KL on the bandit, on the way and at the end",
+            "How much less than the tilt of equal KL each policy earns, along its training on the bandit",
             "KL, nats",
-            "mean reward",
+            "reward below the tilt",
             root=True,
         ),
     ),
@@ -89,7 +89,7 @@ def wins_against(best: Tensor, policy: Tensor, score: Tensor) -> float:
 
 @pytest.mark.parametrize("n", COUNTS)
 def test_best_of_n_keeps_its_bounds(n: int, findings: Findings) -> None:
-    kl, wins = best_of_n_kl(n), best_of_n_win_rate(n)
+    kl, wins = best_of_n_kl_bound(n), n / (n + 1)
     # continuous: the largest of n draws, its place in the reference's distribution, and a fresh draw to beat
     numbers = torch.Generator().manual_seed(n)
     best = torch.cat(
@@ -114,7 +114,7 @@ def test_best_of_n_keeps_its_bounds(n: int, findings: Findings) -> None:
 
 def test_along_n(findings: Findings) -> None:
     counts = [2**k for k in range(11)]
-    bound = [(math.log(n), best_of_n_kl(n)) for n in counts]
+    bound = [(math.log(n), best_of_n_kl_bound(n)) for n in counts]
     bandit = [(math.log(n), mean_kl(best_of(REF.exp(), SCORE, n))) for n in counts]
     findings.line("best-of-n", "log n - (n - 1)/n", bound)
     findings.line("best-of-n", "exact on the bandit", bandit)
@@ -152,24 +152,28 @@ METHODS: dict[str, OnPolicySettings] = {
 }
 
 
-def _check(name: str, policies: Sequence[Tensor], findings: Findings) -> list[float]:
-    kept = [*policies[1:-1:10], policies[-1]]
-    found = gaps(kept)
-    findings.row(FRONTIER, name, f"{min(found):.1e}", f"{found[-1]:.1e}", mean_kl(kept[-1]))
-    findings.line("frontier", name, [(mean_kl(policy), mean_score(policy)) for policy in kept])
+def _check(name: str, policies: Sequence[Tensor], findings: Findings, dashed: bool = False) -> list[float]:
+    found, kls = gaps(policies), [mean_kl(policy) for policy in policies]
+    findings.row(FRONTIER, name, f"{min(found):.1e}", f"{found[-1]:.1e}", kls[-1])
+    points = list(zip(kls, found, strict=True))
+    findings.line("frontier", name, points, hue="c-base" if dashed else None, dashed=dashed)
     assert min(found) >= -1e-9
     return found
 
 
-def test_the_frontier_is_drawn(findings: Findings) -> None:
-    points = [(mean_kl(tilt(x)), mean_score(tilt(x))) for x in torch.linspace(0.0, 8.0, 24).tolist()]
-    findings.line("frontier", "tilt: the most there is", points, hue="c-base", dashed=True)
-    assert points == sorted(points)
+def _along(path: Sequence[Tensor]) -> list[Tensor]:
+    """Policies of a training, the first ones close to one another, as it moves the most there."""
+    return [path[step].softmax(-1) for step in (*range(1, 13), 14, 17, 20, 25, 30, 40, 60, 100, 150, 250)]
+
+
+def test_the_tilt_itself_is_on_the_frontier() -> None:
+    for inverse in (0.5, 2.0, 8.0):
+        assert gaps([tilt(inverse)]) == [pytest.approx(0.0, abs=1e-9)]
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_no_algorithm_exceeds_the_tilt(name: str, findings: Findings) -> None:
-    found = _check(name, [logits.softmax(-1) for logits in training(METHODS[name])], findings)
+    found = _check(name, _along(training(METHODS[name])), findings)
     assert max(found) > 1e-3  # it has been off the frontier, so that the gap measures something
     assert found[-1] < 2e-3
 
@@ -180,5 +184,5 @@ def test_best_of_n_does_not_exceed_the_tilt(findings: Findings) -> None:
 
 
 def test_plain_k3_in_the_loss_ends_below_the_tilt(findings: Findings) -> None:
-    found = _check("k3 itself in the loss", [logits.softmax(-1) for logits in plain_k3()], findings)
+    found = _check("k3 itself in the loss", _along(plain_k3()), findings, dashed=True)
     assert found[-1] > 0.02

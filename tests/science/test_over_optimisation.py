@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from assent.evaluation import GaoFit, OptimisationPoint, best_of_n_kl, fit_gao, summarise_over_optimisation
+from assent.evaluation import GaoFit, OptimisationPoint, best_of_n_kl_bound, fit_gao, summarise_over_optimisation
 from assent.report.charts import Rule
 from tests.science.findings import Figure, Findings, Section
 
@@ -83,7 +83,7 @@ def best_of(counts: list[int]) -> list[OptimisationPoint]:
         able = below >= n - 1
         log_ways = gammaln(below[able] + 1) - gammaln(n) - gammaln(below[able] - n + 2)
         chance[able] = np.exp(log_ways - (gammaln(POOL + 1) - gammaln(n + 1) - gammaln(POOL - n + 1)))
-        points.append(OptimisationPoint(best_of_n_kl(n), float(chance @ proxy), float(chance @ gold)))
+        points.append(OptimisationPoint(best_of_n_kl_bound(n), float(chance @ proxy), float(chance @ gold)))
     return points
 
 

@@ -1,6 +1,6 @@
 """Is the new policy better, is the reward model fit to be optimised, and has it been optimised too far."""
 
-from assent.evaluation.best_of_n import best_of_n_kl, best_of_n_win_rate
+from assent.evaluation.best_of_n import best_of_k_mean, best_of_n_kl_bound
 from assent.evaluation.criteria import mean_marks
 from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, repeated_ngram_share
 from assent.evaluation.over_optimisation import (
@@ -26,9 +26,9 @@ __all__ = [
     "PeopleWinRate",
     "TextSigns",
     "Verdict",
+    "best_of_k_mean",
     "best_of_n_form",
-    "best_of_n_kl",
-    "best_of_n_win_rate",
+    "best_of_n_kl_bound",
     "calibration_bins",
     "check_reward_health",
     "decide",
