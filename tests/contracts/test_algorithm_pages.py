@@ -14,7 +14,7 @@ from assent.config.algorithm import ALGORITHMS
 from tests.contracts.algorithm_pages import PAGES, own_settings, page_of, pages_with_tables, with_tables
 
 COMMAND_FLAGS = {"--round", "--run", "--reward", "--force", "--workspace", "-w", "--recipe", "--json"}
-COMMAND = re.compile(r"^ {4}(assent rl .*)$", re.MULTILINE)
+COMMAND = re.compile(r"^(?: {4})?(?:\$ )?(assent rl .*)$", re.MULTILINE)
 
 
 def commands_of(page: Path) -> list[str]:
