@@ -19,7 +19,7 @@ from assent.config import (
     ReinforceSettings,
     RLOOSettings,
 )
-from assent.evaluation import best_of_n_kl_bound
+from assent.evaluation.best_of_n import best_of_n_kl_bound
 from tests.science.bandit import REF, SCORE, mean_kl, mean_score, plain_k3, training
 from tests.science.findings import Figure, Findings, Section
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from assent.evaluation import GaoFit, OptimisationPoint, best_of_n_kl_bound, fit_gao, summarise_over_optimisation
+from assent.evaluation import GaoFit, OptimisationPoint, fit_gao, summarise_over_optimisation
+from assent.evaluation.best_of_n import best_of_n_kl_bound
 from assent.report.charts import Rule
 from tests.science.findings import Figure, Findings, Section
 

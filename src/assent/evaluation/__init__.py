@@ -1,15 +1,12 @@
 """Is the new policy better, is the reward model fit to be optimised, and has it been optimised too far."""
 
-from assent.evaluation.best_of_n import best_of_k_mean, best_of_n_kl_bound
 from assent.evaluation.criteria import mean_marks
 from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, repeated_ngram_share
 from assent.evaluation.over_optimisation import (
     GaoFit,
     OptimisationPoint,
     OverOptimisation,
-    best_of_n_form,
     fit_gao,
-    rl_form,
     summarise_over_optimisation,
 )
 from assent.evaluation.promotion import Verdict, decide
@@ -26,9 +23,6 @@ __all__ = [
     "PeopleWinRate",
     "TextSigns",
     "Verdict",
-    "best_of_k_mean",
-    "best_of_n_form",
-    "best_of_n_kl_bound",
     "calibration_bins",
     "check_reward_health",
     "decide",
@@ -41,6 +35,5 @@ __all__ = [
     "pair_vote",
     "people_win_rate",
     "repeated_ngram_share",
-    "rl_form",
     "summarise_over_optimisation",
 ]

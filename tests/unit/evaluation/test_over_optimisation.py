@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from assent.evaluation import OptimisationPoint, best_of_n_form, fit_gao, rl_form, summarise_over_optimisation
+from assent.evaluation import OptimisationPoint, fit_gao, summarise_over_optimisation
+from assent.evaluation.over_optimisation import best_of_n_form, rl_form
 
 KLS = (0.0, 0.25, 1.0, 4.0, 9.0, 16.0, 36.0, 64.0)
 
