@@ -6,6 +6,7 @@ it is, once with the texts mixed in, through the commands that a user has.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def curve(folder: Path, run: str, *words: str) -> Curve:
 
 def at_reward(found: Curve, reward: float) -> float:
     """The perplexity where the reward is first reached, between two measurements on the line through them."""
-    for (before, low), (after, high) in zip(found, found[1:], strict=False):
+    for (before, low), (after, high) in itertools.pairwise(found):
         if after >= reward:
             return low + (high - low) * (reward - before) / (after - before)
     raise AssertionError(f"{reward} is never reached")
