@@ -15,13 +15,15 @@ GOMP_SPINCOUNT ?= 20000
 export GOMP_SPINCOUNT
 endif
 
-.PHONY: help demo test test-all check bench format clean
+.PHONY: help demo test test-all check science parity bench format clean
 
 help:
 	@echo "make demo      two rounds of the whole loop on the bundled task, then a report"
 	@echo "make test      the tests, without those that train for long"
 	@echo "make test-all  every test; GPU tests are skipped without one"
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
+	@echo "make science   the checks against known answers in full; draws docs/science.md"
+	@echo "make parity    our losses against those of TRL, which is installed apart"
 	@echo "make bench     tokens per second of training and sampling on this machine"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
@@ -49,6 +51,21 @@ check: .venv/.installed
 	$(BIN)/lint-imports --no-logo
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/contracts tests/unit
 
+# All of tests/science, whatever the length, and the page that shows what came of it.
+science: .venv/.installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/science -m "not gpu" --timeout 3600 --draw docs
+
+# The last TRL that has a PPO. It asks for older parts than ours now and then, and so has a place of its own.
+TRL := trl==1.12.0
+.venv-parity/.installed: .venv/.installed
+	$(PY) -m venv .venv-parity
+	$(BIN)/uv pip install --python .venv-parity/bin/python -c constraints.txt -e . $(TRL) requests \
+		pytest pytest-timeout hypothesis beartype
+	touch $@
+
+parity: .venv-parity/.installed
+	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py
+
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks
 
@@ -57,5 +74,5 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-parity build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

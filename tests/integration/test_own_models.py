@@ -18,7 +18,7 @@ from assent.config.settings import LoraSettings
 from assent.models.policy import ADAPTER_FOLDER, Policy
 from assent.stages.project import Project
 from assent.stages.reward import load_scorer
-from assent.store import Run, Workspace, get_run, hash_folder
+from assent.store import Run, Workspace, completions_of_run, get_run, get_tasks, hash_folder
 from assent.training.loop import read_metrics
 from tests.checkpoints import SHAPES, Shape
 from tests.command_line import Done, assent, flags
@@ -31,6 +31,7 @@ SMALL = {
     "reward-model.reference-samples": 8,
     "algorithm.value-learning-rate": 0.002,
     "algorithm.kl-coef": 0.01,
+    "algorithm.missing-eos-penalty": 0,  # so few steps would teach little else
     "algorithm.stop-epoch-kl": 1.0,
     "loop.kl-budget": 1000,
     "rl.steps": 8,
@@ -38,10 +39,11 @@ SMALL = {
     "rl.evaluate-every": 4,
     "rl.evaluate-prompts": 4,
     "evaluation.prompts": 24,
+    "evaluation.samples-per-prompt": 2,
     "evaluation.bootstrap": 100,
     "compute.threads": 1,
 }
-LORA = {"model.lora.rank": 4, "algorithm.learning-rate": 0.01}
+LORA = {"model.lora.rank": 4, "algorithm.learning-rate": 0.005}
 FULL = {"algorithm.learning-rate": 0.003}
 PEOPLE = {
     "people.kind": "simulated",
@@ -131,15 +133,39 @@ def looped(
 
 
 def outspoken(checkpoint: Path, folder: Path) -> Path:
-    """A copy whose words differ in likelihood as a trained model's do: at random weights all are nearly as likely."""
+    """A copy whose words differ in likelihood as a trained model's do: at random weights all are nearly as likely.
+
+    Its head is its own, as one tied to the embeddings repeats the last word for ever; and logits that spread by 2 leave
+    enough to chance for a few rollouts to differ in what they earn.
+    """
     from transformers import AutoModelForCausalLM
 
     shutil.copytree(checkpoint, folder)
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    model.config.tie_word_embeddings = False
+    words, width = model.get_input_embeddings().weight.shape
+    head = torch.nn.Linear(width, words, bias=False)
     with torch.no_grad():
-        model.get_output_embeddings().weight.mul_(10)
+        head.weight.normal_(generator=torch.Generator().manual_seed(0))
+        model.set_output_embeddings(head)
+        head.weight.mul_(2.0 / model(torch.arange(5, 45)[None]).logits.std())
     model.save_pretrained(folder)
     return folder
+
+
+def test_policies_are_compared_on_all_their_samples(looped: Looped) -> None:
+    tasks = get_tasks(looped.project.store, "round1-eval", "evaluate")
+    assert len(tasks) == (24 * 2 if looped.case.people else 0)
+    written = completions_of_run(looped.project.store, "round1-eval")
+    assert len(written) == 24 * 2 * 2  # the new policy and the base, which is also the old one
+    old, new = looped.input("round1-eval", "old"), looped.policy(1)
+    by_id = {each.id: each for each in written}
+    for task in tasks:
+        ours, theirs = (by_id[i] for i in task.task.completion_ids)
+        assert (ours.policy_version, theirs.policy_version) == (new, old)
+        assert ours.prompt_id == theirs.prompt_id == task.task.prompt_id
+    gold = looped.run("round1-eval").result["versus_reference"]["gold"]
+    assert gold["count"] == 24  # prompts: their samples are resampled together
 
 
 def test_two_rounds_end_well(looped: Looped) -> None:

@@ -18,12 +18,37 @@ import torch
 from torch import Tensor
 
 from assent.functional import bradley_terry_loss, plackett_luce_loss
+from assent.report.charts import Rule
+from tests.science.findings import Figure, Findings, Section
 
 STRENGTHS = torch.tensor([0.9, 0.3, -0.3, -0.9], dtype=torch.float64)  # they sum to 0: only differences show
 COUNT = len(STRENGTHS)
 PAIRS = torch.tensor(list(itertools.permutations(range(COUNT), 2)))  # [12, 2] every pair in both orders: who won
 ORDERS = torch.tensor(list(itertools.permutations(range(1, COUNT + 1))))  # [24, 4] ranks
 NORMAL_95 = 1.959964
+
+SECTION = Section(
+    key="bradley-terry",
+    order=6,
+    title="Strengths recovered from judgements",
+    text="""
+Simulated campaigns over 4 completions of known strength, fitted with the library's losses. Maximum likelihood reaches
+the Cramér–Rao bound as judgements grow: the root mean squared error over the bound tends to 1, and a 95 % interval from
+the curvature of the loss holds the truth in 95 % of campaigns. A loss that is not the likelihood does neither.
+""",
+    source="tests/science/test_bradley_terry.py",
+    columns=("judgements", "campaigns", "error over the bound", "must be", "intervals cover", "must be "),
+    figures=(
+        Figure(
+            "bradley-terry",
+            "Error over the Cramér–Rao bound, as judgements grow",
+            "judgements of each pair",
+            "error over the bound",
+            root=True,
+            rules=(Rule("the bound", 1.0),),
+        ),
+    ),
+)
 
 Likelihood = Callable[[Tensor, Tensor], Tensor]
 
@@ -116,20 +141,31 @@ def _rank(campaigns: int, rankings: int, seed: int) -> tuple[Tensor, Tensor]:
     return counts, rankings * (by_place / left).prod(dim=1)
 
 
-def test_strengths_from_comparisons_reach_the_bound_and_their_intervals_cover() -> None:
+def _require_the_bound(what: str, campaigns: int, found: Precision, findings: Findings) -> None:
+    error, cover = found.rmse_over_bound, found.coverage
+    findings.row(SECTION, what, str(campaigns), f"{error:.4f}", "0.95 to 1.05", f"{100 * cover:.2f} %", "93 to 97 %")
+    assert 0.95 <= error <= 1.05
+    assert 0.93 <= cover <= 0.97
+
+
+def test_strengths_from_comparisons_reach_the_bound_and_their_intervals_cover(findings: Findings) -> None:
     counts, expected = _compare(campaigns=4000, per_pair=200, seed=0)
     assert (counts.sum(dim=1) == 200 * 6).all()
-    precision = _precision(_pair_loss, counts, expected)
-    assert 0.95 <= precision.rmse_over_bound <= 1.05
-    assert 0.93 <= precision.coverage <= 0.97
+    _require_the_bound("200 of each pair", 4000, _precision(_pair_loss, counts, expected), findings)
 
 
-def test_strengths_from_rankings_reach_the_bound_and_their_intervals_cover() -> None:
+def test_strengths_from_rankings_reach_the_bound_and_their_intervals_cover(findings: Findings) -> None:
     counts, expected = _rank(campaigns=2000, rankings=400, seed=1)
     assert expected.sum().item() == pytest.approx(400)
-    precision = _precision(_ranking_loss, counts, expected)
-    assert 0.95 <= precision.rmse_over_bound <= 1.05
-    assert 0.93 <= precision.coverage <= 0.97
+    _require_the_bound("400 rankings of all", 2000, _precision(_ranking_loss, counts, expected), findings)
+
+
+def test_the_error_comes_to_the_bound_as_judgements_grow(findings: Findings) -> None:
+    sizes = (20, 50, 100, 200, 400, 800)
+    found = [_precision(_pair_loss, *_compare(2000, size, seed=size)).rmse_over_bound for size in sizes]
+    findings.line("bradley-terry", "measured", [(float(n), ratio) for n, ratio in zip(sizes, found, strict=True)])
+    assert found[0] > 1.05  # with few judgements the likelihood's maximum is not yet there
+    assert found[-1] == pytest.approx(1.0, abs=0.03)
 
 
 def test_the_measure_sees_a_loss_that_is_not_the_likelihood() -> None:

@@ -134,7 +134,20 @@ def rl(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """RL against the reward under the KL penalty: PPO, or what algorithm.type names."""
+    """RL against the reward under the KL penalty: PPO, or what --algorithm.type names.
+
+    [bold]Which to choose[/] (more in docs/algorithms):
+
+    [bold]ppo[/]: rewards within a completion, long ones, or one of each prompt; learns a value model beside.
+
+    [bold]rloo[/]: one score for a whole completion, several of each prompt: as good there, simpler and smaller.
+
+    [bold]grpo[/]: answers that are right or wrong, many of each prompt; by its settings DAPO, Dr. GRPO, GSPO, CISPO.
+
+    [bold]reinforce++[/]: one completion of each prompt, and no memory for a value model.
+
+    [bold]a2c[/], [bold]reinforce[/]: the plain forms of ppo and rloo, to understand or to check them.
+    """
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import first_undone, initial_of, policy_before, reward_of
         from assent.stages.improve import Start, improve

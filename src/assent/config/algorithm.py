@@ -35,7 +35,9 @@ class OnPolicySettings(Section):
         " meanwhile, as in verl's critic warm-up; 0: none (Ziegler 2019)",
     )
     adam_epsilon: float = Field(1e-5, gt=0, description="matters: PyTorch's 1e-8 moves far more (Huang 2024)")
-    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm (Ziegler 2019)")
+    max_grad_norm: float = Field(
+        1.0, gt=0, description="gradients are clipped to this norm (1 in verl and TRL; Ziegler 2019 did not clip)"
+    )
     kl_coef: float = Field(0.15, ge=0, description="β, in reward per nat; 0 trains without a penalty (Ziegler 2019)")
     kl_target: float | None = Field(
         None, gt=0, description="nats per sequence to hold by adapting β; fixed β if not given (Ziegler 2019: 6)"
@@ -218,7 +220,7 @@ class ReinforcePlusPlusSettings(OnPolicySettings):
 _CLIPS = {
     "token": (0.2, 0.2),  # Schulman 2017; Shao 2024
     "sequence": (3e-4, 4e-4),  # Zheng 2025, section 5.1
-    "detached": (1.0, 4.0),  # weights in [0, 5]: no lower bound (MiniMax 2025), the upper one as in TRL
+    "detached": (1.0, 4.0),  # weights in [0, 5]: no lower bound (MiniMax 2025), the upper one of Khatri 2025 (ScaleRL)
 }
 
 
@@ -247,7 +249,7 @@ class GRPOSettings(OnPolicySettings):
         None, ge=0, description="below 1; by ratio 0.2 (Schulman 2017), 3e-4 (Zheng 2025), or 1 (MiniMax 2025)"
     )
     clip_high: float | None = Field(
-        None, ge=0, description="above 1; by ratio 0.2 (DAPO: 0.28, Yu 2025), 4e-4 (Zheng 2025), or 4 (TRL)"
+        None, ge=0, description="above 1; by ratio 0.2 (DAPO: 0.28, Yu 2025), 4e-4 (Zheng 2025), or 4 (Khatri 2025)"
     )
     drop_zero_variance: bool = Field(
         False, description="leave groups of equal rewards out of the loss and of its mean (DAPO; not in Shao 2024)"

@@ -197,6 +197,7 @@ class EvaluationSettings(Section):
     """The blind comparison, on held-out prompts."""
 
     prompts: int = Field(200, ge=1, description="at most")
+    samples_per_prompt: int = Field(1, ge=1, description="completions of each policy; more narrow the intervals")
     judges_per_pair: int = Field(2, ge=2, description="people per pair; half see the one order, half the other")
     bootstrap: int = Field(2000, ge=100, description="resamples of prompts for the 95 % intervals")
 

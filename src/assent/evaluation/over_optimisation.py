@@ -1,6 +1,7 @@
 """Proxy against gold as KL grows: where the reward model stops meaning what it is taken to mean.
 
-Gao, Schulman and Hilton 2022: with d = √KL, RL against a proxy follows R(d) = d (α - β log d).
+Gao, Schulman and Hilton 2023 ("Scaling Laws for Reward Model Overoptimization"), with d = √KL: best-of-n against a
+proxy follows R(d) = d (α - β d), RL R(d) = d (α - β log d). R is the gain over the policy before.
 """
 
 from __future__ import annotations
@@ -22,19 +23,42 @@ class OptimisationPoint:
     gold: float  # mean overall mark of the gold judge
 
 
+Form = Literal["best-of-n", "rl"]
+
+
+def best_of_n_form(kl: float, alpha: float, beta: float) -> float:
+    """d (α - β d) with d = √kl, kl in nats: what best-of-n gains, in the units of α."""
+    d = math.sqrt(kl)
+    return d * (alpha - beta * d)
+
+
+def rl_form(kl: float, alpha: float, beta: float) -> float:
+    """d (α - β log d) with d = √kl, kl in nats: what RL gains, in the units of α; 0 at 0."""
+    d = math.sqrt(kl)
+    return d * (alpha - beta * math.log(d)) if d > 0 else 0.0
+
+
 @dataclass(frozen=True)
 class GaoFit:
-    """R(d) = d (α - β log d), least squares on the gain over the first point."""
+    """One of the two forms, least squares on the gain over the first point."""
 
     alpha: float
     beta: float
     r_squared: float
+    form: Form = "rl"
+
+    def gain(self, kl: float) -> float:
+        """What the fitted curve says is gained at this KL in nats."""
+        form = rl_form if self.form == "rl" else best_of_n_form
+        return form(kl, self.alpha, self.beta)
 
     @property
     def peak_kl(self) -> float | None:
-        """KL in nats at which the fitted curve is highest; None if it never turns (β <= 0)."""
+        """KL in nats at which the fitted curve is highest; None if it never turns (β <= 0), or falls from the start."""
         if self.beta <= 0:
             return None
+        if self.form == "best-of-n":  # dR/dd = α - 2βd = 0
+            return (self.alpha / (2 * self.beta)) ** 2 if self.alpha > 0 else None
         # dR/dd = α - β log d - β = 0; a shallow curve may put its peak beyond all numbers.
         exponent = 2 * (self.alpha / self.beta - 1)
         return math.exp(exponent) if exponent < 700 else None
@@ -60,8 +84,8 @@ class OverOptimisation:
         return asdict(self)
 
 
-def fit_gao(points: Sequence[OptimisationPoint], which: Literal["proxy", "gold"]) -> GaoFit | None:
-    """Fit R(d) = d (α - β log d) to the gain of `which` over the first point, by least squares.
+def fit_gao(points: Sequence[OptimisationPoint], which: Literal["proxy", "gold"], form: Form = "rl") -> GaoFit | None:
+    """Fit one of the two forms to the gain of `which` over the first point, by least squares.
 
     R² is 1 - residual / total sum of squares about the mean, and may be negative for a poor fit. None with fewer than
     three points of positive KL, with points whose KL is all the same, or if nothing changes.
@@ -73,13 +97,13 @@ def fit_gao(points: Sequence[OptimisationPoint], which: Literal["proxy", "gold"]
     if len(off) < 3:
         return None
     d, gain = (np.asarray(column, dtype=np.float64) for column in zip(*off, strict=True))
-    design = np.column_stack([d, -d * np.log(d)])
+    design = np.column_stack([d, -d * (np.log(d) if form == "rl" else d)])
     (alpha, beta), _, rank, _ = np.linalg.lstsq(design, gain, rcond=None)
     total = float(((gain - gain.mean()) ** 2).sum())
     if rank < 2 or total == 0.0:
         return None
     residual = float(((gain - design @ np.array([alpha, beta])) ** 2).sum())
-    return GaoFit(float(alpha), float(beta), 1.0 - residual / total)
+    return GaoFit(float(alpha), float(beta), 1.0 - residual / total, form)
 
 
 def summarise_over_optimisation(points: Sequence[OptimisationPoint], min_drop: float = 0.0) -> OverOptimisation:

@@ -13,7 +13,7 @@ from assent.functional.masking import zero_masked
 
 
 def leave_one_out_advantages(rewards: Float[Tensor, "P G"]) -> Float[Tensor, "P G"]:
-    """Each reward less the mean of the group's *others*: RLOO's advantage (Ahmadian et al. 2024, eq. 9).
+    """Each reward less the mean of the group's *others*: RLOO's advantage (Ahmadian et al. 2024).
 
     The baseline does not depend on the rollout it is taken from, so the policy gradient stays unbiased. It equals
     G/(G - 1) times the reward less the mean of all.
@@ -31,7 +31,8 @@ def group_advantages(rewards: Float[Tensor, "P G"], scale: bool, epsilon: float 
     """Each reward less the group's mean and, if `scale`, divided by the group's deviation + epsilon.
 
     With `scale` this is GRPO's advantage (Shao et al. 2024, section 4.1.2), in deviations; without it Dr. GRPO's (Liu
-    et al. 2025), in reward units. The deviation is the population's. A group of equal rewards gets exact zeros.
+    et al. 2025), in reward units. The deviation is the group's own (over G); that of verl and TRL is the sample's (over
+    G - 1), which makes all advantages smaller by √((G - 1)/G). A group of equal rewards gets exact zeros.
     """
     centred = rewards - rewards.mean(dim=1, keepdim=True)
     centred = torch.where(equal_groups(rewards)[:, None], torch.zeros_like(centred), centred)

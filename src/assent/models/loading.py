@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PLAIN_ATTENTION_CONTEXT = 512  # up to which a CPU is quicker with plain matrix products than with its flash kernel
 
 
 def load_tokenizer(path: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -93,6 +94,17 @@ def load_weights(cls: Any, path: str | Path, new_heads: bool = False, **options:
         raise ModelError(f"{path}: {len(missing)} weights are missing from the checkpoint, e.g. {missing[0]}")
     if info["mismatched_keys"]:
         raise ModelError(f"{path}: weights do not fit the config, e.g. {next(iter(info['mismatched_keys']))}")
+    return choose_attention(model)
+
+
+def choose_attention(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model with the attention that suits short contexts, where there is no GPU.
+
+    The backward pass of torch's flash kernel for CPUs is slow there; long sequences need it, as plain products hold a
+    weight for every pair of positions.
+    """
+    if not torch.cuda.is_available() and context_length(model) <= PLAIN_ATTENTION_CONTEXT:
+        model.set_attn_implementation("eager")
     return model
 
 
@@ -115,7 +127,7 @@ def build_llama(shape: ShapeSettings, tokenizer: PreTrainedTokenizerBase, seed: 
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+        return choose_attention(LlamaForCausalLM(config))
 
 
 def disable_dropout(model: nn.Module) -> None:

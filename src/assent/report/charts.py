@@ -115,6 +115,31 @@ def line_chart(
     held = [each for each in series if each.drawn()]
     if not held:
         return _figure(title, description, el("p", "Nothing was measured here.", class_="missing"))
+    parts = plot(series, x_label, y_label, root=root, rules=rules, shade=shade, y_axis=y_axis, x_reach=x_reach)
+    keys = legend([(each.name, each.hue, each.dashed) for each in held]) if len(held) > 1 else None
+    drawing = svg(key, title, description, WIDTH, HEIGHT, *parts)
+    return _figure(title, description, keys, drawing, _numbers(held, x_label, y_label))
+
+
+def plot(
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    root: bool = False,
+    rules: Sequence[Rule] = (),
+    shade: tuple[int, int] | None = None,
+    y_axis: Axis | None = None,
+    x_reach: Sequence[float] = (),
+) -> list[Child]:
+    """The lines and their axes, WIDTH by HEIGHT, to be put into a drawing; see `line_chart`.
+
+    Raises:
+        ValueError: no series has a point that is known.
+    """
+    held = [each for each in series if each.drawn()]
+    if not held:
+        raise ValueError("there is nothing to draw: no series has a point that is known")
     xs = [x for each in held for x, _ in each.drawn()]
     ys = [y for each in held for _, y in each.drawn()]
     x_axis = fit_axis(xs, x_label, include=[*x_reach, *(r.value for r in rules if r.upright)], root=root)
@@ -123,10 +148,7 @@ def line_chart(
     parts: list[Child] = [frame.draw(), *(_rule(rule, frame) for rule in rules)]
     if shade:
         parts.append(_gap(series[shade[0]], series[shade[1]], frame))
-    parts += [_line(each, frame) for each in held]
-    keys = legend([(each.name, each.hue, each.dashed) for each in held]) if len(held) > 1 else None
-    drawing = svg(key, title, description, WIDTH, HEIGHT, *parts)
-    return _figure(title, description, keys, drawing, _numbers(held, x_label, y_label))
+    return parts + [_line(each, frame) for each in held]
 
 
 def calibration_chart(key: str, bins: Sequence[CalibrationBin]) -> Markup:

@@ -51,7 +51,8 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
     rivals = list(dict.fromkeys([contest.old, contest.reference]))
     votes: dict[str, list[PairVote]] = {}
     if project.settings.people.kind != "none":
-        votes = _ask_people(project, run_id, prompt_ids, completions, contest.new, rivals)
+        asked = [prompt_ids[rollout.prompt_index] for rollout in written[contest.new]]
+        votes = _ask_people(project, run_id, asked, completions, contest.new, rivals)
     result = _result(project, round, contest, prompts, written, votes, run_id)
     if not experiment:
         promoted = bool(result["verdict"]["promoted"])
@@ -69,10 +70,11 @@ def held_out_prompts(project: Project) -> tuple[list[Prompt], list[int]]:
 
 
 def _write(project: Project, contest: Contest, prompts: Sequence[Prompt], run_id: str) -> dict[str, list[Rollout]]:
-    """One completion of each prompt by each policy that is compared."""
+    """Completions of each prompt by each policy that is compared, `samples_per_prompt` of each."""
     names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
+    samples = project.settings.evaluation.samples_per_prompt
     return {
-        name: Writer(project, name, f"answers of {name}").write(prompts, 1, project.seed(run_id, "answers", name))
+        name: Writer(project, name, f"answers of {name}").write(prompts, samples, project.seed(run_id, "answers", name))
         for name in names
     }
 
@@ -85,7 +87,7 @@ def _ask_people(
     new: str,
     rivals: Sequence[str],
 ) -> dict[str, list[PairVote]]:
-    """Every prompt, new against each rival, by evaluators who never labelled for training."""
+    """New against each rival, by evaluators who never labelled for training; a pair for each of `prompt_ids`."""
     judges = project.settings.evaluation.judges_per_pair
     tasks = [
         NewTask(prompt_id, (completions[new][i], completions[rival][i]), LabelKind.RANKING, judges, "evaluate")
@@ -115,12 +117,12 @@ def _result(
     run_id: str,
 ) -> dict[str, Any]:
     settings, seed = project.settings, project.seed(run_id, "intervals")
+    resamples = settings.evaluation.bootstrap
     marks = _marks(project, prompts, written)
     measure = _measure(project, contest, prompts, written, marks)
-    index = list(range(len(prompts)))
+    index = [rollout.prompt_index for rollout in written[contest.new]]
 
     def versus(rival: str) -> dict[str, Any]:
-        resamples = settings.evaluation.bootstrap
         gold = None if measure is None else gold_win_rate(measure[contest.new], measure[rival], index, seed, resamples)
         people = people_win_rate(votes[rival], seed, resamples) if votes.get(rival) else None
         return {"gold": gold, "people": people}
@@ -134,7 +136,7 @@ def _result(
     return {
         "verdict": verdict.as_dict(),
         "versus_reference": {name: None if each is None else each.as_dict() for name, each in first.items()},
-        "criteria": {name: _intervals(found, seed, settings.evaluation.bootstrap) for name, found in marks.items()},
+        "criteria": {name: _intervals(found, index, seed, resamples) for name, found in marks.items()},
         "kl": kl,
         "length": {name: sum(len(r.completion_ids) for r in found) / len(found) for name, found in written.items()},
         "prompts": len(prompts),
@@ -163,12 +165,15 @@ def _measure(
     if project.reward_function is None:
         return None
     scorer = scorer_of(project, contest.reward)
-    return {name: scorer.score(list(prompts), [r.text for r in rollouts]) for name, rollouts in written.items()}
+    return {
+        name: scorer.score([prompts[r.prompt_index] for r in rollouts], [r.text for r in rollouts])
+        for name, rollouts in written.items()
+    }
 
 
-def _intervals(marks: Sequence[Marks], seed: int, resamples: int) -> dict[str, Any]:
+def _intervals(marks: Sequence[Marks], index: Sequence[int], seed: int, resamples: int) -> dict[str, Any]:
     names = (*CRITERIA, "fluency", "overall")
-    return {n: bootstrap_mean([getattr(mark, n) for mark in marks], None, seed, resamples).as_dict() for n in names}
+    return {n: bootstrap_mean([getattr(mark, n) for mark in marks], index, seed, resamples).as_dict() for n in names}
 
 
 def _kl(project: Project, contest: Contest, rollouts: Sequence[Rollout]) -> float:

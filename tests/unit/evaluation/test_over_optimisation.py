@@ -7,6 +7,7 @@ import math
 import pytest
 
 from assent.evaluation import OptimisationPoint, fit_gao, summarise_over_optimisation
+from assent.evaluation.over_optimisation import best_of_n_form, rl_form
 
 KLS = (0.0, 0.25, 1.0, 4.0, 9.0, 16.0, 36.0, 64.0)
 
@@ -78,3 +79,27 @@ def test_refuses_no_points_and_nonfinite_points() -> None:
         summarise_over_optimisation([])
     with pytest.raises(ValueError, match="finite"):
         summarise_over_optimisation([OptimisationPoint(1.0, float("nan"), 0.0)])
+
+
+def test_the_form_of_best_of_n_is_recovered_and_peaks_where_its_slope_is_nil() -> None:
+    points = [OptimisationPoint(kl, 0.0, 0.5 + best_of_n_form(kl, 0.8, 0.1)) for kl in KLS]
+    fit, other = fit_gao(points, "gold", "best-of-n"), fit_gao(points, "gold")
+    assert fit is not None and other is not None
+    assert (fit.alpha, fit.beta, fit.r_squared) == pytest.approx((0.8, 0.1, 1.0))
+    # dR/dd = 0.8 - 0.2 d = 0 at d = 4, KL 16, where R = 4 (0.8 - 0.4) = 1.6
+    assert fit.peak_kl == pytest.approx(16.0)
+    assert fit.gain(16.0) == pytest.approx(1.6)
+    assert other.form == "rl"
+    assert other.r_squared < 1.0
+    assert other.gain(4.0) == pytest.approx(rl_form(4.0, other.alpha, other.beta))
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, -0.1), (1.0, 0.0), (-1.0, 0.1)])
+def test_best_of_n_that_only_rises_or_only_falls_has_no_peak(alpha: float, beta: float) -> None:
+    fit = fit_gao([OptimisationPoint(kl, 0.0, best_of_n_form(kl, alpha, beta)) for kl in KLS], "gold", "best-of-n")
+    assert fit is not None
+    assert fit.peak_kl is None or fit.peak_kl > 1e6
+
+
+def test_the_forms_are_nil_at_no_kl() -> None:
+    assert best_of_n_form(0.0, 2.0, 1.0) == rl_form(0.0, 2.0, 1.0) == 0.0
