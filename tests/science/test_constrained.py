@@ -1,4 +1,4 @@
-"""A bound on the mean cost in the bandit of `test_bandit.py`, whose best policy under it is known.
+"""A bound on the mean cost in the bandit of `bandit.py`, whose best policy under it is known.
 
 Of all policies with mean cost at most d, mean score − β KL is highest at π ∝ π_ref · e^{(score − λ cost)/β} with the λ
 at which the mean cost is d: found here by bisection, and by the constraint as RL runs.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ from assent.algorithms.base import Experience
 from assent.algorithms.choice import algorithm_of
 from assent.config import RLOOSettings
 from assent.training.constraint import Constraint
-from tests.science.test_bandit import ACTIONS, KL_COEF, REF, ROWS, SCORE
+from tests.science.bandit import ACTIONS, KL_COEF, REF, ROWS, SCORE
+from tests.science.findings import Findings, Section
 
 # What scores well tends to cost: 0 or 1, the more likely the higher the score.
 _DRAW = torch.rand(SCORE.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
@@ -25,6 +26,20 @@ COST = ((1.5 * SCORE - 1.0).sigmoid() > _DRAW).double()
 LIMIT = 0.15
 STEPS, RATE = 300, 0.2
 MODEST = 1.0  # a weight of cost that was not tuned
+
+SECTION = Section(
+    key="constrained",
+    order=12,
+    title="A bound on the mean cost",
+    text=f"""
+On the bandit, what scores well tends to cost (0 or 1). The mean cost may be {LIMIT}. The multiplier that keeps it there
+is known by bisection; RLOO with the constraint finds it as it trains, from λ = 1 and with the default step size. The
+weighted sum has the weight {MODEST:g} throughout, and a β at which its mean score is that of the constrained policy: it
+keeps nearer to the reference, and costs more than is allowed.
+""",
+    source="tests/science/test_constrained.py",
+    columns=("policy", "β", "λ", "mean score", "mean cost", "KL, nats"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,29 +106,25 @@ def trained(learning_rate: float, multiplier: float, kl_coef: float = KL_COEF) -
     return outcome(last), constraint.multiplier, last
 
 
-def test_the_constraint_holds_and_finds_the_multiplier() -> None:
+def test_the_constraint_holds_and_finds_the_multiplier(findings: Findings) -> None:
+    """With the default step size: λ must move more slowly than the policy, which takes steps of 0.2 here."""
     best = bisected(lambda multiplier: outcome(tilted(multiplier)).cost, LIMIT, 0.0, 50.0)
     assert outcome(tilted(0.0)).cost > 2 * LIMIT
-    found, multiplier, policy = trained(0.3, 1.0)
+    found, multiplier, policy = trained(0.1, 1.0)
     away = float(0.5 * (policy.exp() - tilted(best).exp()).abs().sum(-1).mean())
-    print(
-        f"constrained to {LIMIT}: cost {found.cost:.4f}, score {found.score:.3f}, λ {multiplier:.3f} (exact"
-        f" {best:.3f}), total variation from the best policy under the limit {away:.4f}"
-    )
+    findings.row(SECTION, "best under the limit", KL_COEF, best, *astuple(outcome(tilted(best))))
+    findings.row(SECTION, "constrained", KL_COEF, multiplier, *astuple(found))
     assert found.cost <= LIMIT + 0.005
     assert math.isclose(multiplier, best, rel_tol=0.05)
     assert away <= 0.03
 
 
-def test_a_weighted_sum_of_equal_helpfulness_does_not() -> None:
+def test_a_weighted_sum_of_equal_helpfulness_does_not(findings: Findings) -> None:
     """The weight is 1 and stays so; its KL penalty is set such that its mean score is that of the constrained run."""
-    constrained, _, _ = trained(0.3, 1.0)
+    constrained, _, _ = trained(0.1, 1.0)
     kl_coef = bisected(lambda each: outcome(tilted(MODEST, each)).score, constrained.score, 0.1, 20.0)
     found, multiplier, _ = trained(0.0, MODEST, kl_coef)
-    print(
-        f"weighted sum at β {kl_coef:.2f}: score {found.score:.3f} and cost {found.cost:.4f};"
-        f" constrained at β {KL_COEF}: score {constrained.score:.3f} and cost {constrained.cost:.4f}, limit {LIMIT}"
-    )
+    findings.row(SECTION, "weighted sum", kl_coef, multiplier, *astuple(found))
     assert multiplier == MODEST
     assert abs(found.score - constrained.score) < 0.01
     assert constrained.cost <= LIMIT + 0.005 < found.cost - 0.02

@@ -1,4 +1,4 @@
-"""Where expert iteration and online DPO go, in the small bandit of `test_bandit.py`, with exact expectations.
+"""Where expert iteration and online DPO go, in the small bandit of `bandit.py`, with exact expectations.
 
 Of expert iteration it is known that one round of groups of n, learnt to its end, is the best-of-n policy: an action's
 probability is F(score)^n less F(score below)^n, with F the reference's cumulative probability by score. Of online DPO
@@ -18,7 +18,7 @@ from assent.algorithms.base import Experience, OnPolicyAlgorithm
 from assent.algorithms.choice import algorithm_of
 from assent.config import ExpertIterationSettings, OnlineDPOSettings
 from assent.evaluation import best_of_n_kl_bound
-from tests.science.test_bandit import BEST, KL_COEF, REF, SCORE, distance
+from tests.science.bandit import BEST, KL_COEF, REF, SCORE, distance
 
 STEPS, RATE = 150, 0.2
 
