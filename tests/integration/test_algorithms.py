@@ -29,6 +29,8 @@ CHOICES = {
     "reinforce": ["reinforce"],
     "rloo": ["rloo", "--algorithm.kl-penalty", "k3-corrected-loss"],
     "reinforce++": ["reinforce++", "--algorithm.baseline", "group-mean"],
+    "expert-iteration": ["expert-iteration", "--algorithm.keep", "2"],
+    "online-dpo": ["online-dpo"],
     "grpo": ["grpo", "--algorithm.loss-mean", "sequences", "--algorithm.epochs", "2", "--algorithm.minibatches", "2"],
 }
 

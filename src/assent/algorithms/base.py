@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -52,6 +52,7 @@ class Targets:
     returns: Float[Tensor, "B T"] | None = None  # what values are fitted to
     kl_coef: float = 0.0  # of the penalty in the loss; 0 where it is in the rewards
     weights: Float[Tensor, "B T"] | None = None  # for a sampler that disagrees; already in the advantages
+    figures: Mapping[str, float] = field(default_factory=dict)  # of this algorithm's own, for the log
 
     def take(self, rows: Sequence[int], width: int) -> Targets:
         """These rows, cut to `width` tokens."""

@@ -91,7 +91,7 @@ def targets_of(
             )
             weights = zero_masked(weights, mask)
         advantages = advantages * weights
-    in_loss = 0.0 if settings.kl_penalty == "k1-reward" else kl_coef
+    in_loss = kl_coef if settings.kl_penalty in ("k2-loss", "k3-corrected-loss") else 0.0
     return Targets(advantages, rewards, kl, mask, returns, in_loss, weights)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assent.cli import init, inspection, lineage, loop, rank, single
+from assent.cli import best_of, init, inspection, lineage, loop, rank, single
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ _SETTINGS_COMMANDS = {
         single.simulate,
         single.reward,
         single.rl,
+        best_of.best_of,
         single.eval_,
     ),
     "To look at": (inspection.settings,),
@@ -52,7 +53,7 @@ _PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For peop
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
     for _function in _functions:
-        _name = _function.__name__.strip("_")
+        _name = _function.__name__.strip("_").replace("_", "-")
         app.command(_name, cls=SettingsCommand, epilog=EPILOG, rich_help_panel=_panel)(_function)
 for _panel, _plain in _PLAIN_COMMANDS.items():
     for _each in _plain:

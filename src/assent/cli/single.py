@@ -147,6 +147,10 @@ def rl(
     [bold]reinforce++[/]: one completion of each prompt, and no memory for a value model.
 
     [bold]a2c[/], [bold]reinforce[/]: the plain forms of ppo and rloo, to understand or to check them.
+
+    [bold]expert-iteration[/]: imitate the best of each group: hard to break, and slower to learn.
+
+    [bold]online-dpo[/]: DPO on the best and the worst of each group, where only their order can be trusted.
     """
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import first_undone, initial_of, policy_before, reward_of

@@ -21,7 +21,8 @@ class OnPolicySettings(Section):
     """What all on-policy algorithms have in common: steps, the KL penalty, and how rollouts are used."""
 
     type: str = Field(
-        description="ppo, a2c, reinforce, rloo, reinforce++ or grpo; this section's other settings are those of it"
+        description="ppo, a2c, reinforce, rloo, reinforce++, grpo, expert-iteration or online-dpo; this section's other"
+        " settings are those of it"
     )
     learning_rate: float = Field(1e-5, gt=0, description="Adam step size of the policy (Ziegler 2019)")
     final_learning_rate_share: float = Field(
@@ -66,6 +67,48 @@ class OnPolicySettings(Section):
     )
     rollout_weight_max: float = Field(2.0, ge=1, description="upper bound of these weights (Yao 2025)")
     rollout_weight_min: float = Field(0.5, ge=0, le=1, description="lower bound, where they are masked (IcePop 2025)")
+    kl_budget: float | None = Field(
+        None,
+        gt=0,
+        description="nats per sequence that RL may take the policy from the reference, by its own rollouts; none: no"
+        " bound (a KL penalty acts as early stopping, Gao 2022; loop.kl_budget is what a promoted policy may lie)",
+    )
+    kl_budget_action: Literal["stop", "raise"] = Field(
+        "stop",
+        description="past kl_budget: end the run with the last policy within it (Gao 2022), or double β with each step"
+        " past it (Schulman 2017, section 4)",
+    )
+    ptx_coef: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the next-token loss on pretraining texts (pretrain.texts or the task's) in every update:"
+        " PPO-ptx; 0: none (Ouyang 2022 takes 27.8)",
+    )
+    sft_coef: float = Field(
+        0.0, ge=0, description="weight of the next-token loss on demonstrations in every update; 0: none (Ouyang 2022)"
+    )
+    mixed_tokens: int = Field(
+        2048,
+        ge=64,
+        description="tokens at least that ptx_coef, and as many that sft_coef, take in each update (a choice of ours;"
+        " Ouyang 2022 takes 8 times as many pretraining examples as rollouts)",
+    )
+    cost_limit: float | None = Field(
+        None,
+        description="what the mean of reward.cost_function may be: a Lagrange multiplier λ takes λ · cost from the"
+        " score and moves until the limit holds (Dai 2024); none: costs are only reported",
+    )
+    cost_multiplier: float = Field(1.0, gt=0, description="λ at the start, in reward per cost (Dai 2024)")
+    cost_learning_rate: float = Field(
+        0.1,
+        ge=0,
+        description="step size of log λ; 0 holds λ, which makes it a weighted sum of score and cost (Dai 2024)",
+    )
+    cost_multiplier_max: float = Field(
+        5.0,
+        gt=0,
+        description="λ goes no higher, so that a limit that cannot be met does not drown the score (Dai 2024)",
+    )
 
     @property
     def needs_groups(self) -> bool:
@@ -83,6 +126,18 @@ class OnPolicySettings(Section):
     def _adaptive_needs_start(self) -> OnPolicySettings:
         if self.kl_target is not None and self.kl_coef == 0:
             raise ValueError("kl_target adapts kl_coef multiplicatively, which cannot leave 0: set kl_coef above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> OnPolicySettings:
+        if self.kl_budget is not None and self.kl_budget_action == "raise" and self.kl_coef == 0:
+            raise ValueError("kl_budget_action raise doubles kl_coef, which cannot leave 0: set kl_coef above 0")
+        if self.kl_budget is not None and self.kl_target is not None and self.kl_target >= self.kl_budget:
+            raise ValueError(
+                "kl_target is what is held, and kl_budget what is not passed: set kl_target below kl_budget"
+            )
+        if self.cost_multiplier > self.cost_multiplier_max:
+            raise ValueError("cost_multiplier must not exceed cost_multiplier_max")
         return self
 
 
@@ -233,6 +288,44 @@ class GRPOSettings(OnPolicySettings):
         return self
 
 
+class ExpertIterationSettings(OnPolicySettings):
+    """Expert iteration by rejection sampling: imitate the best of each group (Anthony 2017; Dong 2023, RAFT)."""
+
+    type: Literal["expert-iteration"] = "expert-iteration"
+    keep: int = Field(1, ge=1, description="rollouts of each group that are imitated, the best ones (Dong 2023)")
+    kl_coef: float = Field(
+        0.0, ge=0, description="β, in reward per nat: what a rollout's KL takes from its rank; 0: none (Anthony 2017)"
+    )
+
+    @property
+    def needs_groups(self) -> bool:
+        """Always: the best is so among others."""
+        return True
+
+
+class OnlineDPOSettings(OnPolicySettings):
+    """DPO on pairs that the policy writes and the reward judges as it learns (Guo 2024; Rafailov 2023)."""
+
+    type: Literal["online-dpo"] = "online-dpo"
+    kl_coef: float = Field(0.1, gt=0, description="β of DPO's loss, in reward per nat (Guo 2024; Rafailov 2023)")
+    kl_penalty: Literal["implicit"] = Field(  # type: ignore[assignment]
+        "implicit", description="none but that in DPO's loss, whose rewards are β (log π − log π_ref) (Rafailov 2023)"
+    )
+    labels: Literal["hard", "soft"] = Field(
+        "hard",
+        description="the better one of a pair is preferred (Guo 2024), or with probability σ(difference of scores), in"
+        " whose optimum π ∝ π_ref·e^{score/β} (Bradley–Terry; a choice of ours)",
+    )
+    epochs: Literal[1] = Field(1, description="a pair's weight is that under the policy that wrote it (Guo 2024)")
+    minibatches: Literal[1] = Field(1, description="a pair's weight is that under the policy that wrote it (Guo 2024)")
+    rollout_correction: Literal["none"] = Field("none", description="pairs are not weighted (Guo 2024)")
+
+    @property
+    def needs_groups(self) -> bool:
+        """Always: a pair is the best and the worst of a group."""
+        return True
+
+
 ALGORITHMS: dict[str, type[OnPolicySettings]] = {
     "ppo": PPOSettings,
     "a2c": A2CSettings,
@@ -240,6 +333,8 @@ ALGORITHMS: dict[str, type[OnPolicySettings]] = {
     "rloo": RLOOSettings,
     "reinforce++": ReinforcePlusPlusSettings,
     "grpo": GRPOSettings,
+    "expert-iteration": ExpertIterationSettings,
+    "online-dpo": OnlineDPOSettings,
 }
 
 
@@ -256,6 +351,8 @@ AlgorithmSettings = Annotated[
     | Annotated[ReinforceSettings, Tag("reinforce")]
     | Annotated[RLOOSettings, Tag("rloo")]
     | Annotated[ReinforcePlusPlusSettings, Tag("reinforce++")]
-    | Annotated[GRPOSettings, Tag("grpo")],
+    | Annotated[GRPOSettings, Tag("grpo")]
+    | Annotated[ExpertIterationSettings, Tag("expert-iteration")]
+    | Annotated[OnlineDPOSettings, Tag("online-dpo")],
     Discriminator(_type_of),
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from assent.config.algorithm import AlgorithmSettings, GRPOSettings, PPOSettings
+from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
 from assent.config.section import Section
 
 
@@ -130,6 +130,9 @@ class RewardSettings(Section):
     function: str | None = Field(
         None, description="module:function(prompts, completions) -> scores; no reward model then"
     )
+    cost_function: str | None = Field(
+        None, description="module:function(prompts, completions) -> costs, higher is worse; see algorithm.cost_limit"
+    )
 
 
 class RewardModelSettings(Section):
@@ -172,6 +175,22 @@ class RLSettings(Section):
     evaluate_prompts: int = Field(64, ge=1)
     checkpoint_every: int = Field(5, ge=1, description="steps")
     max_nonfinite_steps: int = Field(3, ge=1, description="skipped steps in a row before a roll-back, then a halt")
+    temperature_from: float | None = Field(
+        None, gt=0, description="of the first step's rollouts; sampling.temperature if not given"
+    )
+    temperature_to: float | None = Field(
+        None, gt=0, description="of the last step's, reached linearly; sampling.temperature if not given"
+    )
+    pass_score: float | None = Field(
+        None, description="a score that counts as a pass: logs pass_rate, and coverage, the prompts with at least one"
+    )
+    pass_gold: float | None = Field(
+        None, description="the same by the gold judge's overall mark, on held-out prompts: gold_coverage"
+    )
+    evaluate_samples: int = Field(1, ge=1, description="completions of each held-out prompt, for coverage")
+    evaluate_texts: bool = Field(
+        False, description="measure the perplexity of held-out pretraining texts; always done with algorithm.ptx_coef"
+    )
 
 
 class EvaluationSettings(Section):
@@ -257,4 +276,27 @@ class Settings(Section):
             )
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
             raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
+        if isinstance(algorithm, ExpertIterationSettings) and algorithm.keep >= samples:
+            raise ValueError(
+                f"algorithm.keep is {algorithm.keep} of rl.samples_per_prompt {samples}: to imitate all of them teaches"
+                " nothing; set algorithm.keep below rl.samples_per_prompt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_is_mixed_in(self) -> Settings:
+        algorithm = self.algorithm
+        for field, wanted in {
+            "algorithm.ptx_coef": algorithm.ptx_coef > 0,
+            "rl.evaluate_texts": self.rl.evaluate_texts,
+        }.items():
+            if wanted and self.task is None and self.pretrain.texts is None:
+                raise ValueError(
+                    f"{field} needs pretraining texts, and there are none: give pretrain.texts, or leave it out"
+                )
+        own = self.task is not None and self.prompts.path is None
+        if algorithm.sft_coef > 0 and self.sft.demonstrations is None and not own:
+            raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
+        if algorithm.cost_limit is not None and self.reward.cost_function is None:
+            raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
         return self

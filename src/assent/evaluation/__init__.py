@@ -1,7 +1,8 @@
 """Is the new policy better, is the reward model fit to be optimised, and has it been optimised too far."""
 
+from assent.evaluation.best_of_n import best_of_k_mean, best_of_n_kl_bound
 from assent.evaluation.criteria import mean_marks
-from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, repeated_ngram_share
+from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, pass_at_k, repeated_ngram_share
 from assent.evaluation.over_optimisation import (
     GaoFit,
     OptimisationPoint,
@@ -23,6 +24,8 @@ __all__ = [
     "PeopleWinRate",
     "TextSigns",
     "Verdict",
+    "best_of_k_mean",
+    "best_of_n_kl_bound",
     "calibration_bins",
     "check_reward_health",
     "decide",
@@ -33,6 +36,7 @@ __all__ = [
     "mean_marks",
     "mean_words",
     "pair_vote",
+    "pass_at_k",
     "people_win_rate",
     "repeated_ngram_share",
     "summarise_over_optimisation",

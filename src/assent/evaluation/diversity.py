@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -46,6 +47,21 @@ def mean_words(texts: Sequence[str]) -> float:
     if not texts:
         raise ValueError("mean_words needs at least one text")
     return sum(len(words_of(text)) for text in texts) / len(texts)
+
+
+def pass_at_k(passed: Sequence[Sequence[bool]], k: int) -> float:
+    """The share of prompts of which k of their n completions hold at least one that passes (Chen et al. 2021, pass@k).
+
+    Unbiased over which k are taken: the mean over prompts of 1 − C(n − c, k) / C(n, k), c the number that passes. With
+    k = n it is coverage, the share of prompts with any pass at all.
+
+    Raises:
+        ValueError: no prompts, or one with fewer than k completions.
+    """
+    if not passed or not 1 <= k <= min(map(len, passed)):
+        raise ValueError(f"pass_at_k needs prompts with at least k >= 1 completions, got k = {k} of {len(passed)}")
+    missed = [math.comb(len(each) - sum(each), k) / math.comb(len(each), k) for each in passed]
+    return 1.0 - sum(missed) / len(missed)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ positions never matter.
 """
 
 from assent.functional.advantages import discounted_returns, gae, returns_from_advantages
+from assent.functional.constraint import updated_log_multiplier
 from assent.functional.group_advantages import (
     equal_groups,
     group_advantages,
@@ -63,6 +64,7 @@ from assent.functional.reward_loss import (
 )
 from assent.functional.rewards import overlong_penalty, penalise_missing_eos, shape_rewards
 from assent.functional.sampling import sample_tokens
+from assent.functional.selection import best_of_group, extremes_of_group
 from assent.functional.value_loss import clipped_value_loss
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "LengthMoments",
     "PairLoss",
     "adaptive_kl_coef",
+    "best_of_group",
     "best_of_k_loss",
     "binary_feedback_loss",
     "bradley_terry_loss",
@@ -86,6 +89,7 @@ __all__ = [
     "dpo_loss_with_ties",
     "entropy_of",
     "equal_groups",
+    "extremes_of_group",
     "gae",
     "gather_last",
     "group_advantages",
@@ -127,6 +131,7 @@ __all__ = [
     "simpo_loss",
     "spread_over_tokens",
     "truncated_weights",
+    "updated_log_multiplier",
     "whiten",
     "worst_case_score",
     "zero_masked",

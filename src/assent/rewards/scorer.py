@@ -31,11 +31,12 @@ class CallableScorer:
     Args:
         function: `function(prompts, completions) -> scores`, one number each.
         name: where it came from, for errors.
+        what: it gives, for errors: a reward or a cost.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, what: str = "reward") -> None:
         self._function = function
-        self._name = name
+        self._name = f"{what} {name}"
 
     def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Scores, checked.
@@ -47,11 +48,11 @@ class CallableScorer:
             values = list(self._function([prompt.text for prompt in prompts], list(completions)))
         except Exception as error:
             raise UnhealthyRewardError(
-                f"reward {self._name} raised {type(error).__name__}: {error}", "try it by hand on a prompt and a text"
+                f"{self._name} raised {type(error).__name__}: {error}", "try it by hand on a prompt and a text"
             ) from error
         if len(values) != len(completions):
             raise UnhealthyRewardError(
-                f"reward {self._name} gave {len(values)} scores for {len(completions)} completions",
+                f"{self._name} gave {len(values)} scores for {len(completions)} completions",
                 "return one score per completion, in order",
             )
         return [self._checked(value, completion) for value, completion in zip(values, completions, strict=True)]
@@ -63,7 +64,7 @@ class CallableScorer:
             number = math.nan
         if not math.isfinite(number):
             raise UnhealthyRewardError(
-                f"reward {self._name} gave {value!r} for the completion {completion[:80]!r}",
+                f"{self._name} gave {value!r} for the completion {completion[:80]!r}",
                 "every score must be a finite number: catch the case in the function",
             )
         return number

@@ -42,7 +42,7 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
     run = project.begin(run_id, "eval", round, ("sampling", "evaluation", "prompts", "model"), inputs)
     if run.done:
         return dict(run.result)
-    prompts, prompt_ids = _held_out(project)
+    prompts, prompt_ids = held_out_prompts(project)
     written = _write(project, contest, prompts, run_id)
     completions = {
         name: add_completions(project.store, run_id, prompt_ids, rollouts, project.sampling, name)
@@ -61,7 +61,8 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
     return result
 
 
-def _held_out(project: Project) -> tuple[list[Prompt], list[int]]:
+def held_out_prompts(project: Project) -> tuple[list[Prompt], list[int]]:
+    """At most `evaluation.prompts` of the test prompts, spread evenly over them, with their ids in the store."""
     prompts, ids = project.prompts["test"], project.prompt_ids["test"]
     step = max(1, len(prompts) // project.settings.evaluation.prompts)
     count = project.settings.evaluation.prompts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
 from assent.rollouts.local import LocalGenerator
+from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
 from assent.stages.reward import load_scorer
 from assent.store.runs import finish_run
-from assent.training.loop import LoopSettings, run_steps
+from assent.training.language_model import mean_nll
+from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.rl import RLParts, RLTraining
 from assent.types.messages import Prompt
 from assent.types.rollout import Rollout
@@ -50,7 +53,8 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     inputs = {"policy": start.policy, "reference": start.reference}
     if start.reward is not None:
         inputs["reward"] = start.reward
-    sections = ("model", "sampling", "algorithm", "rl", "reward", "prompts")
+    sections = ["model", "sampling", "algorithm", "rl", "reward", "prompts"]
+    sections += ["pretrain"] * (algorithm.ptx_coef > 0) + ["sft"] * (algorithm.sft_coef > 0)
     run = project.begin(run_id, "rl", round, sections, inputs)
     if run.done:
         return str(run.result["policy"])
@@ -73,17 +77,35 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         project.progress,
         kind if kind != "policy" else f"rl ({algorithm.type})",
     )
+    training.settle()
     final = _evaluation(project, parts, rl, run_id)(rl.steps)
+    _tell_bounds(project, training, final)
 
     def write(folder: Path) -> None:
         parts.policy.save(folder, base_name=start.reference)
         parts.chat.tokenizer.save_pretrained(folder)
 
     parents = [start.policy, start.reference, *([start.reward] if start.reward else [])]
-    name = project.keep(kind, run_id, write, {"steps": rl.steps, "algorithm": algorithm.type, **final}, parents)
+    card = {"steps": len(read_metrics(project.run_dir(run_id))), "algorithm": algorithm.type, **final}
+    name = project.keep(kind, run_id, write, card, parents)
     finish_run(project.store, run_id, {"policy": name, "heldout": final})
     project.tidy(run_id)
     return name
+
+
+def _tell_bounds(project: Project, training: RLTraining, final: dict[str, float]) -> None:
+    """Say what became of the bounds that were asked for."""
+    hyper = training.hyper
+    if training.budget.ended:
+        project.progress.say(
+            f"algorithm.kl_budget of {hyper.kl_budget:g} nats was passed: the last policy within it is kept"
+        )
+    if hyper.cost_limit is not None and final["cost"] > hyper.cost_limit:
+        project.progress.say(
+            f"the mean cost on held-out prompts is {final['cost']:.3f}, above algorithm.cost_limit {hyper.cost_limit:g}"
+            f" (λ ended at {training.constraint.multiplier:.2f}): train longer, raise algorithm.cost_learning_rate or"
+            " algorithm.cost_multiplier_max, or the limit"
+        )
 
 
 @dataclass
@@ -125,6 +147,9 @@ def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: 
             prompts=train,
             prompt_ids=project.encode(chat, train, context_length(policy.model)),
             device=project.device,
+            cost=project.cost_function,
+            mixtures=mixtures_of(project, chat, policy.model),
+            watch=watch_of(project),
         ),
         version,
     )
@@ -154,10 +179,16 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
     prompts = prompts[: rl.evaluate_prompts]
     ids = project.encode(parts.chat, prompts, context_length(parts.policy.model))
     seed = project.seed("rl evaluation")
+    texts = held_out_texts(project, parts.chat, parts.policy.model)
 
     def evaluate(_: int) -> dict[str, float]:
-        rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, 1, project.sampling, seed)
-        return describe_rollouts(project, parts.policy, parts.scorer, prompts, rollouts)
+        samples = rl.evaluate_samples
+        rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, samples, project.sampling, seed)
+        figures = describe_rollouts(project, parts.policy, parts.scorer, prompts, rollouts)
+        if texts:
+            nll = mean_nll(parts.policy.model, texts, project.settings.compute.tokens_per_microbatch)
+            figures["perplexity"] = math.exp(nll)
+        return figures
 
     return evaluate
 
@@ -165,18 +196,25 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
 def describe_rollouts(
     project: Project, policy: Policy, scorer: Scorer, prompts: list[Prompt], rollouts: list[Rollout]
 ) -> dict[str, float]:
-    """Mean proxy score, KL in nats per sequence, length in tokens, and the gold judge's mark where there is one."""
+    """Mean proxy score, KL in nats per sequence, length in tokens, diversity; gold marks and costs where there are."""
     asked = [prompts[rollout.prompt_index] for rollout in rollouts]
     texts = [rollout.text for rollout in rollouts]
+    rl = project.settings.rl
     scores = scorer.score(asked, texts)
     figures = {
         "proxy": sum(scores) / len(scores),
         "kl": mean_kl(project, policy, rollouts),
         "length": sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
+        **exploration(rollouts, scores, rl.evaluate_samples, rl.pass_score),
     }
+    if project.cost_function is not None:
+        figures["cost"] = sum(project.cost_function.score(asked, texts)) / len(texts)
     if (marks := project.marks) is not None:
         gold = [marks(prompt, text).overall for prompt, text in zip(asked, texts, strict=True)]
         figures["gold"] = sum(gold) / len(gold)
+        if rl.pass_gold is not None:
+            found = passes(gold, rl.evaluate_samples, rl.pass_gold)
+            figures |= {f"gold_{name}": value for name, value in found.items()}
     return figures
 
 

@@ -19,6 +19,7 @@ from assent.types.errors import DataError, ModelError, WorkspaceError
 from assent.types.messages import Prompt
 
 HELD_OUT_ROWS = 32  # of the corpus, never trained on: the perplexity reported
+LONGEST_ROW = 512  # tokens of text in a row, for a user's own model: its context may be far longer
 SPACE_RESERVE = 4  # tokens
 
 
@@ -32,14 +33,7 @@ def base_model(project: Project, run_id: str = "pretrain") -> str:
     settings = project.settings
     texts = _corpus(project)
     tokenizer = train_tokenizer(texts, settings.model.shape.vocab_size, settings.model.shape.context)
-    documents = [[*tokenizer(text.rstrip())["input_ids"], tokenizer.eos_token_id] for text in texts]
-    rows = packed_examples(documents, settings.model.shape.context // 2)
-    if len(rows) <= 2 * HELD_OUT_ROWS:
-        raise DataError(
-            f"the pretraining texts hold only {sum(map(len, documents))} tokens: too few to learn a language from",
-            f"give at least {3 * HELD_OUT_ROWS * settings.model.shape.context // 2} tokens of text (pretrain.texts)",
-        )
-    held_out, rows = rows[:: len(rows) // HELD_OUT_ROWS], _without_every(rows, len(rows) // HELD_OUT_ROWS)
+    rows, held_out = _rows_of(texts, tokenizer, settings.model.shape.context // 2)
     model = build_llama(settings.model.shape, tokenizer, project.seed("weights")).to(project.device)
     training = LanguageModelTraining(model, rows, settings.pretrain, project.seed("pretrain"), settings.compute)
     loop = LoopSettings(settings.pretrain.steps, settings.pretrain.checkpoint_every)
@@ -50,6 +44,30 @@ def base_model(project: Project, run_id: str = "pretrain") -> str:
     finish_run(project.store, run_id, {"base": name, **card})
     project.tidy(run_id)
     return name
+
+
+def text_rows(project: Project, tokenizer: Any, context: int) -> tuple[list[Example], list[Example]]:
+    """(rows to learn, rows held out) of the pretraining texts, for a model that is there already.
+
+    Where the base was pretrained here they are the rows that it learnt and those that it did not.
+
+    Raises:
+        DataError: there are too few texts.
+    """
+    own = project.settings.model.path is not None
+    return _rows_of(_corpus(project), tokenizer, min(context, LONGEST_ROW) if own else context // 2)
+
+
+def _rows_of(texts: list[str], tokenizer: Any, row_tokens: int) -> tuple[list[Example], list[Example]]:
+    documents = [[*tokenizer(text.rstrip())["input_ids"], tokenizer.eos_token_id] for text in texts]
+    if sum(map(len, documents)) <= 2 * HELD_OUT_ROWS * row_tokens:
+        raise DataError(
+            f"the pretraining texts hold only {sum(map(len, documents))} tokens: too few to learn a language from",
+            f"give at least {3 * HELD_OUT_ROWS * row_tokens} tokens of text (pretrain.texts)",
+        )
+    rows = packed_examples(documents, row_tokens)
+    step = len(rows) // HELD_OUT_ROWS
+    return [row for index, row in enumerate(rows) if index % step], rows[::step]
 
 
 def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
@@ -63,7 +81,7 @@ def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
     settings = project.settings
     chat = project.chat(base)
     model: Any = load_causal_lm(project.folder(base), settings.model.dtype, tokenizer=chat.tokenizer)
-    examples = _examples(project, demonstrations, chat, context_length(model))
+    examples = sft_examples(project, demonstrations, chat, context_length(model))
     if settings.model.lora.rank > 0:
         model = add_adapter(model, settings.model.lora, "CAUSAL_LM", project.seed("sft", "adapter"))
     model.to(project.device).train()
@@ -174,7 +192,12 @@ def demonstrations_of(project: Project) -> list[tuple[Prompt, str]] | None:
     return project.world.demonstrations(project.seed("demonstrations"))
 
 
-def _examples(project: Project, pairs: list[tuple[Prompt, str]], chat: Any, context: int) -> list[Example]:
+def sft_examples(project: Project, pairs: list[tuple[Prompt, str]], chat: Any, context: int) -> list[Example]:
+    """Demonstrations as tokens.
+
+    Raises:
+        DataError: one does not fit into the context.
+    """
     where = project.settings.sft.demonstrations or f"task {project.settings.task}"
     answers = [chat.completion_ids(answer) for _, answer in pairs]
     longest = max(map(len, answers))
@@ -192,7 +215,3 @@ def _examples(project: Project, pairs: list[tuple[Prompt, str]], chat: Any, cont
                 "shorten it, or leave it out",
             )
     return list(zip(prompts, answers, strict=True))
-
-
-def _without_every(rows: list[Example], step: int) -> list[Example]:
-    return [row for index, row in enumerate(rows) if index % step]

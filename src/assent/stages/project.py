@@ -95,6 +95,13 @@ class Project:
             return None
         return CallableScorer(load_callable(name, "reward.function"), name)
 
+    @cached_property
+    def cost_function(self) -> Scorer | None:
+        """The user's own cost of a completion, beside its reward."""
+        if (name := self.settings.reward.cost_function) is None:
+            return None
+        return CallableScorer(load_callable(name, "reward.cost_function"), name, "cost")
+
     @property
     def sampling(self) -> SamplingParams:
         """How completions are drawn."""

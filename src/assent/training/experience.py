@@ -27,6 +27,7 @@ class Measured:
     rollouts: Sequence[Rollout]
     rollout_logprobs: Float[Tensor, "B T"]
     entropy: Float[Tensor, "B T"]
+    temperature: float  # at which all of this was sampled and measured
 
     def microbatches(self, rows: Sequence[int], max_tokens: int) -> list[list[int]]:
         """These rows in groups of at most `max_tokens` padded tokens."""
@@ -82,7 +83,7 @@ def measure(
         samples_per_prompt=samples_per_prompt,
         max_new_tokens=sampling.max_new_tokens,
     )
-    return Measured(experience, rollouts, sampled, entropy)
+    return Measured(experience, rollouts, sampled, entropy, temperature)
 
 
 def _length(rollout: Rollout) -> int:

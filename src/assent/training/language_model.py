@@ -43,7 +43,6 @@ class LanguageModelTraining:
         self.settings = settings
         self.seed = seed
         self.compute = compute
-        self.device = next(model.parameters()).device
         lengths = [len(given) + len(learnt) for given, learnt in examples]
         self.plan = batches_by_tokens(lengths, settings.tokens_per_step, settings.steps, seed, "examples")
         self.optimiser = GuardedOptimiser(
@@ -55,14 +54,7 @@ class LanguageModelTraining:
         torch.manual_seed(derive_seed(self.seed, "dropout", attempt, index))
         chosen = [self.examples[i] for i in self.plan[index]]
         tokens = sum(len(learnt) for _, learnt in chosen)
-        total = 0.0
-        for group in split_by_tokens([len(a) + len(b) for a, b in chosen], self.compute.tokens_per_microbatch):
-            batch = make_batch([chosen[i][0] for i in group], [chosen[i][1] for i in group])
-            with fast_products(self.compute, self.device):
-                logprobs, _ = completion_logprobs(self.model, batch.to(self.device), 1.0)
-            loss = -masked_sum(logprobs, batch.completion_mask.to(self.device)) / tokens
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
+        total = accumulate_nll(self.model, chosen, self.compute)
         s = self.settings
         share = cosine_share(index, s.steps, s.warmup_steps, s.final_learning_rate_share)
         norm = self.optimiser.apply(share)
@@ -82,6 +74,27 @@ class LanguageModelTraining:
         """Back to a checkpoint."""
         restore_tensors("model", self.model, tensors)
         self.optimiser.restore("adam", tensors)
+
+
+def accumulate_nll(
+    model: nn.Module, examples: Sequence[Example], compute: ComputeSettings, weight: float = 1.0
+) -> float:
+    """Add the gradients of the mean negative log-likelihood of the learnt tokens, microbatch by microbatch.
+
+    Args:
+        weight: of these gradients; the mean that is returned, in nats a token, is without it.
+    """
+    device = next(model.parameters()).device
+    tokens = sum(len(learnt) for _, learnt in examples)
+    total = 0.0
+    for group in split_by_tokens([len(a) + len(b) for a, b in examples], compute.tokens_per_microbatch):
+        batch = make_batch([examples[i][0] for i in group], [examples[i][1] for i in group]).to(device)
+        with fast_products(compute, device):
+            logprobs, _ = completion_logprobs(model, batch, 1.0)
+        loss = -masked_sum(logprobs, batch.completion_mask) / tokens
+        (weight * loss).backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total
 
 
 def packed_examples(documents: Sequence[Sequence[int]], row_tokens: int) -> list[Example]:

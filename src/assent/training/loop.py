@@ -33,7 +33,7 @@ class Stage(Protocol):
         ...
 
     def values(self) -> dict[str, Any]:
-        """The rest of the state, as JSON."""
+        """The rest of the state, as JSON; `ended` = true in it once no further step is wanted."""
         ...
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class LoopSettings:
 
 
 def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Progress, name: str) -> None:
-    """Run the stage to its last step, from its newest checkpoint if it has one.
+    """Run the stage to its last step, or until it has ended, from its newest checkpoint if it has one.
 
     `metrics.jsonl` gets one line a step, the same bits however often the run was stopped; wall-clock figures go to
     `timings.jsonl`.
@@ -68,7 +68,7 @@ def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Pro
         done, attempt, skipped = _restore(stage, found)
     log.truncate(done)
     progress.start(name, settings.steps, done)
-    while done < settings.steps:
+    while done < settings.steps and not _ended(stage):
         started = time.perf_counter()
         metrics = stage.step(done, attempt)
         done += 1
@@ -79,12 +79,16 @@ def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Pro
             done, attempt, skipped = _roll_back(stage, run_dir, attempt, skipped, name)
             log.truncate(done)
             continue
-        due = done % settings.checkpoint_every == 0 or done == settings.steps
+        due = done % settings.checkpoint_every == 0 or done == settings.steps or _ended(stage)
         if due or stop_requested():
             values = {"attempt": attempt, "skipped": skipped, "stage": stage.values()}
             save_checkpoint(run_dir / "checkpoints", done, stage.tensors(), values, scheduled=due)
         raise_if_stopped(f"{name}: step {done} of {settings.steps} is saved in {run_dir}")
     progress.finish()
+
+
+def _ended(stage: Stage) -> bool:
+    return bool(stage.values().get("ended", False))
 
 
 def _restore(stage: Stage, found: tuple[int, dict[str, Tensor], dict[str, Any]]) -> tuple[int, int, int]:

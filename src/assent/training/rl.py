@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -15,13 +15,16 @@ from assent.algorithms.base import OnPolicyAlgorithm, Targets
 from assent.config.algorithm import ActorCriticSettings, OnPolicySettings
 from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
-from assent.functional import adaptive_kl_coef, masked_mean, masked_var
+from assent.functional import adaptive_kl_coef, masked_mean, masked_var, sequence_kl
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
 from assent.training.checkpoint import restore_tensors, trainable_tensors
+from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure
+from assent.training.kl_budget import KLBudget
+from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
 from assent.training.precision import fast_products
@@ -44,6 +47,9 @@ class RLParts:
     prompts: Sequence[Prompt]
     prompt_ids: Sequence[Sequence[int]]
     device: torch.device
+    cost: Scorer | None = None  # what is bounded or reported beside the score
+    mixtures: Sequence[Mixture] = ()  # texts whose next-token loss is a part of every update's
+    watch: Callable[[Sequence[Rollout], Sequence[float]], dict[str, float]] | None = None  # more figures for the log
 
 
 class RLTraining:
@@ -73,6 +79,10 @@ class RLTraining:
         self.evaluate = evaluate
         self.kl_coef = algorithm.kl_coef
         self.updates = 0
+        self.constraint = Constraint(algorithm)
+        self.budget = KLBudget(algorithm, parts.policy.model)
+        self.updates_per_step = parts.algorithm.epochs * parts.algorithm.minibatches
+        self.mixing = Mixing(parts.mixtures, settings.steps * self.updates_per_step, seed)
         prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
         self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
         self.optimiser = GuardedOptimiser(
@@ -92,21 +102,19 @@ class RLTraining:
         if self.evaluate is not None and index % self.settings.evaluate_every == 0:
             held_out = {f"heldout_{name}": value for name, value in self.evaluate(index).items()}
         rollouts = self._sample(index, attempt)
-        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
-        scores = self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
         p = self.parts
-        measured = measure(
-            rollouts,
-            scores,
-            p.policy,
-            p.value_model,
-            self.sampling,
-            self.settings.samples_per_prompt,
-            self.compute,
-            p.device,
-        )
+        scores = self._scores(p.scorer, rollouts, index)
+        costs = [0.0] * len(scores) if p.cost is None else self._scores(p.cost, rollouts, index)
+        measured = self._measure(rollouts, self.constraint.combined(scores, costs), self._sampling(index))
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
+        if p.cost is not None:
+            metrics |= self.constraint.describe(scores, costs)
+        if p.watch is not None:
+            metrics |= p.watch(rollouts, scores)
+        self.budget.keep_or_end(metrics["kl"])
+        if self.budget.ended:
+            return {**metrics, "updates": float(self.updates)}
         update = self._update(measured, targets, index, attempt)
         if update.get("skipped"):
             return {**update, **held_out}
@@ -114,7 +122,20 @@ class RLTraining:
             self.kl_coef = adaptive_kl_coef(
                 self.kl_coef, metrics["kl"], self.hyper.kl_target, float(self.hyper.kl_horizon), len(rollouts)
             )
+        self.kl_coef = self.budget.next_kl_coef(self.kl_coef, metrics["kl"])
+        if p.cost is not None:
+            self.constraint.observe(costs)
         return {**metrics, **update}
+
+    def settle(self) -> None:
+        """After the last step: weights that no rollout was drawn from yet are held against the KL budget too."""
+        if not self.budget.stops or self.budget.ended:
+            return
+        last = self.settings.steps
+        rollouts = self._sample(last - 1, "settle")
+        measured = self._measure(rollouts, [0.0] * len(rollouts), self._sampling(last - 1))
+        e = measured.experience
+        self.budget.keep_or_end(float(sequence_kl(e.old_logprobs, e.ref_logprobs, e.mask).mean()))
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser states of policy and value model."""
@@ -122,11 +143,16 @@ class RLTraining:
         if self.parts.value_model is not None and self.value_optimiser is not None:
             state |= trainable_tensors("value", self.parts.value_model)
             state |= self.value_optimiser.tensors("value_adam")
-        return state
+        return state | self.budget.tensors()
 
     def values(self) -> dict[str, Any]:
-        """The adaptive coefficient and the count of updates."""
-        return {"kl_coef": self.kl_coef, "updates": self.updates}
+        """The coefficients that move, the count of updates, and whether the KL budget has ended the run."""
+        return {
+            "kl_coef": self.kl_coef,
+            "cost_log_multiplier": self.constraint.log_multiplier,
+            "updates": self.updates,
+            "ended": self.budget.ended,
+        }
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Back to a checkpoint."""
@@ -136,8 +162,25 @@ class RLTraining:
             restore_tensors("value", self.parts.value_model, tensors)
             self.value_optimiser.restore("value_adam", tensors)
         self.kl_coef, self.updates = values["kl_coef"], values["updates"]
+        self.constraint.log_multiplier = values["cost_log_multiplier"]
+        self.budget.restore(tensors, values["ended"])
 
-    def _sample(self, index: int, attempt: int) -> list[Rollout]:
+    def _sampling(self, index: int) -> SamplingParams:
+        """How this step's rollouts are drawn: the temperature moves linearly where that is asked for."""
+        held, s = self.sampling.temperature, self.settings
+        first, last = s.temperature_from or held, s.temperature_to or held
+        return replace(self.sampling, temperature=first + (last - first) * index / max(1, s.steps - 1))
+
+    def _scores(self, scorer: Scorer, rollouts: Sequence[Rollout], index: int) -> list[float]:
+        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
+        return scorer.score(prompts, [rollout.text for rollout in rollouts])
+
+    def _measure(self, rollouts: Sequence[Rollout], scores: Sequence[float], sampling: SamplingParams) -> Measured:
+        p = self.parts
+        group = self.settings.samples_per_prompt
+        return measure(rollouts, scores, p.policy, p.value_model, sampling, group, self.compute, p.device)
+
+    def _sample(self, index: int, attempt: int | str) -> list[Rollout]:
         chosen = self.plan[index]
         return collect_rollouts(
             self.parts.generator,
@@ -145,7 +188,7 @@ class RLTraining:
             [self.parts.prompts[i] for i in chosen],
             [self.parts.prompt_ids[i] for i in chosen],
             self.settings.samples_per_prompt,
-            self.sampling,
+            self._sampling(index),
             derive_seed(self.seed, "rollouts", attempt, index),
         )
 
@@ -154,12 +197,12 @@ class RLTraining:
 
         A minibatch whose loss or gradient is not finite changes nothing and is counted in `nonfinite`. The remaining
         ones are left once the new policy is `stop_epoch_kl` nats a token from the old one. Rollouts that the algorithm
-        leaves out are passed over, and so is a minibatch of nothing else.
+        leaves out are passed over, and so is a minibatch of nothing else, with the texts mixed into it.
         """
         sums: Counter[str] = Counter()
         tokens_seen, norms, stopped, nonfinite = 0.0, [], 0.0, 0.0
         trained = targets.loss_mask.any(-1).tolist()
-        for minibatch in self._minibatches(len(measured.rollouts), index, attempt):
+        for place, minibatch in enumerate(self._minibatches(len(measured.rollouts), index, attempt)):
             rows = [row for row in minibatch if trained[row]]
             if not rows:
                 continue
@@ -170,6 +213,8 @@ class RLTraining:
                 self._drop_gradients()
                 stopped = 1.0
                 break
+            number = index * self.updates_per_step + place
+            found.update(self.mixing.accumulate(self.parts.policy.model, number, self.compute))
             norm = self._apply(index) if all_finite(found.values()) else None
             if norm is None:
                 self._drop_gradients()
@@ -180,10 +225,9 @@ class RLTraining:
             tokens_seen += tokens
         if nonfinite and not norms:
             return {"skipped": 1.0, "nonfinite": nonfinite}
-        means = {name: value / max(1.0, tokens_seen) for name, value in sums.items() if name != "value_loss"}
+        of_updates = {"value_loss", *(f"{each.name}_loss" for each in self.parts.mixtures)}
+        means = {n: value / (len(norms) if n in of_updates else max(1.0, tokens_seen)) for n, value in sums.items()}
         if norms:
-            if "value_loss" in sums:
-                means["value_loss"] = sums["value_loss"] / len(norms)
             means["grad_norm"] = sum(norms) / len(norms)
         return {**means, "stopped_early": stopped, "nonfinite": nonfinite, "updates": float(self.updates)}
 
@@ -202,7 +246,7 @@ class RLTraining:
             batch = measured.batch(group, p.device)
             part, part_targets = measured.take(group, targets, batch.completion_mask.shape[1])
             with fast_products(self.compute, p.device):
-                logprobs, entropy = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)
+                logprobs, entropy = completion_logprobs(p.policy.model, batch, measured.temperature, watch)
                 values = value_tokens(p.value_model, batch) if p.value_model is not None else None
             update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens, len(rows))
             loss = update.policy_loss if update.value_loss is None else update.policy_loss + update.value_loss
@@ -246,7 +290,10 @@ class RLTraining:
             "mismatch_kl": float(masked_mean(gap, e.mask)),
             "mismatch_max": float((gap.abs() * e.mask).max()),
             "trained_share": float(targets.loss_mask.sum() / e.mask.sum()),
+            **targets.figures,
         }
+        if self.settings.temperature_from is not None or self.settings.temperature_to is not None:
+            described["temperature"] = measured.temperature
         if targets.weights is not None:
             described["rollout_weight"] = float(masked_mean(targets.weights, targets.loss_mask))
         if e.values is not None and targets.returns is not None:

@@ -87,8 +87,8 @@ def test_a_type_that_is_none_is_told_with_all_that_are(given: str) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    [["rloo"], ["grpo"], ["reinforce++", "--algorithm.baseline", "group-mean"]],
-    ids=["rloo", "grpo", "reinforce++-baseline"],
+    [["rloo"], ["grpo"], ["reinforce++", "--algorithm.baseline", "group-mean"], ["expert-iteration"], ["online-dpo"]],
+    ids=["rloo", "grpo", "reinforce++-baseline", "expert-iteration", "online-dpo"],
 )
 def test_groups_need_several_samples_of_a_prompt(flags: list[str]) -> None:
     said = refused("--rl.samples-per-prompt", "1", "--algorithm.type", *flags)
@@ -118,10 +118,27 @@ def test_others_need_one(name: str) -> None:
         (["--algorithm.type", "rloo", "--algorithm.kl-coef=0", "--algorithm.kl-target=6"], "cannot leave 0"),
         (["--algorithm.type", "rloo", "--algorithm.minibatches=65"], "must not exceed rl.rollouts_per_step"),
         (["--algorithm.rollout-weight-max", "0.9"], "algorithm.rollout_weight_max"),
+        (["--algorithm.type=expert-iteration", "--algorithm.keep=4"], "set algorithm.keep below rl.samples_per_prompt"),
+        (["--algorithm.type=online-dpo", "--algorithm.kl-penalty=k1-reward"], "algorithm.kl_penalty"),
+        (["--algorithm.type=online-dpo", "--algorithm.epochs=2"], "algorithm.epochs"),
+        (["--algorithm.kl-penalty", "implicit"], "algorithm.kl_penalty"),
+        (["--algorithm.kl-budget=1", "--algorithm.kl-budget-action=raise", "--algorithm.kl-coef=0"], "cannot leave 0"),
+        (["--algorithm.kl-budget=5", "--algorithm.kl-target=6"], "set kl_target below kl_budget"),
+        (["--algorithm.cost-limit=1"], "give reward.cost_function"),
+        (["--algorithm.cost-multiplier=9"], "must not exceed cost_multiplier_max"),
+        (["--prompts.path=mine.jsonl", "--algorithm.sft-coef=1"], "give sft.demonstrations"),
     ],
 )
 def test_what_makes_no_sense_is_refused(flags: list[str], said: str) -> None:
     assert said in refused(*flags)
+
+
+def test_texts_that_are_mixed_in_or_measured_must_be_there() -> None:
+    own = ["--model.path", "mine", "--prompts.path", "mine.jsonl"]
+    for wanted in ("--algorithm.ptx-coef=1", "--rl.evaluate-texts"):
+        with pytest.raises(SettingsError, match=r"give pretrain\.texts"):
+            load_settings([], [*own, wanted])
+        load_settings([], [*own, wanted, "--pretrain.texts", "mine.txt"])
 
 
 def test_truncated_completions_are_masked_where_nothing_else_is_asked_of_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from assent.models.value import value_from_reward
 from assent.rewards.scorer import CallableScorer
 from assent.rollouts.local import LocalGenerator
 from assent.training.language_model import LanguageModelTraining
+from assent.training.mixing import Mixture
 from assent.training.reward_model import RewardModelTraining
 from assent.training.rl import RLParts, RLTraining
 from assent.types.feedback import Ranking
@@ -86,3 +88,20 @@ def on_policy(path: Path, hyper: OnPolicySettings, rank: int = 0, tokens: int = 
     )
     rl = RLSettings(steps=STEPS, rollouts_per_step=8, samples_per_prompt=group)
     return RLTraining(parts, rl, hyper, SamplingParams(0.9, 12), 11, compute(tokens))
+
+
+def length_cost(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    return [0.1 * len(text) for text in completions]
+
+
+def hybrid(path: Path, hyper: OnPolicySettings, rank: int = 0, tokens: int = 8192, **rl: Any) -> RLTraining:
+    """Any algorithm with texts mixed in, a cost beside the score, and a temperature that moves."""
+    training = on_policy(path, hyper, rank, tokens)
+    mixtures = [
+        Mixture(name, EXAMPLES[part::2], coef, 64)
+        for part, (name, coef) in enumerate({"ptx": hyper.ptx_coef, "sft": hyper.sft_coef}.items())
+        if coef
+    ]
+    parts = replace(training.parts, mixtures=mixtures, cost=CallableScorer(length_cost, "length", "cost"))
+    settings = training.settings.model_copy(update={"temperature_from": 1.3, **rl})
+    return RLTraining(parts, settings, hyper, training.sampling, 11, compute(tokens))

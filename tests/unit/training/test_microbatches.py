@@ -74,7 +74,19 @@ def test_ppo(entropy_coef: float, checkpoint: Built) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a2c", "rloo, k3", "grpo, mean over sequences", "dr grpo", "gspo", "cispo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a2c",
+        "rloo, k3",
+        "grpo, mean over sequences",
+        "dr grpo",
+        "gspo",
+        "cispo",
+        "expert iteration, best two",
+        "online dpo, soft",
+    ],
+)
 def test_other_algorithms(name: str, checkpoint: Built) -> None:
     whole, split = (on_policy(checkpoint("qwen3"), VARIANTS[name], tokens=budget, group=4) for budget in (8192, 64))
     alike(

@@ -13,7 +13,10 @@ import torch
 
 from assent.config import (
     A2CSettings,
+    ExpertIterationSettings,
     GRPOSettings,
+    OnlineDPOSettings,
+    PPOSettings,
     ReinforcePlusPlusSettings,
     ReinforceSettings,
     RLOOSettings,
@@ -23,12 +26,13 @@ from assent.training.loop import LoopSettings, Stage, read_metrics, run_steps
 from assent.types.errors import Interrupted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
-from tests.unit.training.building import STEPS, language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import STEPS, hybrid, language_model, on_policy, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 SETTINGS = LoopSettings(STEPS, checkpoint_every=2)
 
 FAST = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100}
+BESIDE = {"kl_budget": 50.0, "cost_limit": 1.0, "ptx_coef": 0.5, "sft_coef": 0.2}
 
 STAGES: dict[str, Callable[[Built], Stage]] = {
     "adamw": lambda built: language_model(built("gpt2"), "adamw"),
@@ -46,6 +50,10 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
         GRPOSettings(**FAST, epochs=2, minibatches=2, loss_mean="sequences", rollout_correction="token-mask"),
         group=4,
     ),
+    "expert-iteration": lambda built: on_policy(built("llama"), ExpertIterationSettings(**FAST, keep=2), group=4),
+    "online-dpo": lambda built: on_policy(built("llama"), OnlineDPOSettings(**FAST), group=4),
+    "everything beside": lambda built: hybrid(built("qwen3"), ReinforceSettings(**FAST, **BESIDE, minibatches=2)),
+    "everything beside, lora": lambda built: hybrid(built("gpt2"), PPOSettings(**FAST, **BESIDE), rank=2),
 }
 
 

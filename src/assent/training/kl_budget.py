@@ -1,0 +1,73 @@
+"""A bound on how far RL takes the policy from the reference, in nats per sequence."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from assent.config.algorithm import OnPolicySettings
+from assent.training.checkpoint import restore_tensors, trainable_tensors
+from assent.types.errors import SettingsError
+
+RISE = 2.0  # of β, with each step past the budget (Schulman et al. 2017, section 4)
+
+
+class KLBudget:
+    """What happens past the budget, and the last weights that were within it.
+
+    The KL of a policy is the mean over the rollouts that it wrote in a step (k1, summed over a sequence): what RL has
+    anyway, and as uncertain as their number is small.
+
+    Args:
+        settings: `kl_budget` and `kl_budget_action`; no budget, no bound.
+        model: the policy.
+    """
+
+    def __init__(self, settings: OnPolicySettings, model: nn.Module) -> None:
+        self.limit = settings.kl_budget
+        self.stops = self.limit is not None and settings.kl_budget_action == "stop"
+        self.model = model
+        self.ended = False
+        self._within: dict[str, Tensor] = {}
+
+    def passed(self, kl: float) -> bool:
+        """True if a policy of this KL is past the budget."""
+        return self.limit is not None and math.isfinite(kl) and kl > self.limit
+
+    def next_kl_coef(self, kl_coef: float, kl: float) -> float:
+        """β after a step whose rollouts had this KL: doubled past a budget that does not stop."""
+        return kl_coef * RISE if self.passed(kl) and not self.stops else kl_coef
+
+    def keep_or_end(self, kl: float) -> None:
+        """Keep the weights as they are, whose rollouts had this KL; past the budget go back to those kept, and end.
+
+        Raises:
+            SettingsError: the policy was past the budget before anything was learnt.
+        """
+        if not self.stops:
+            return
+        if not self.passed(kl):
+            self._within = {name: value.detach().clone() for name, value in self._weights().items()}
+            return
+        if not self._within:
+            raise SettingsError(
+                f"algorithm.kl_budget is {self.limit:g} nats per sequence, and the policy that RL starts from lies"
+                f" {kl:.2f} from the reference already",
+                "raise algorithm.kl_budget, or set algorithm.kl_budget_action to raise",
+            )
+        restore_tensors("policy", self.model, self._within)
+        self.ended = True
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights kept, for a checkpoint."""
+        return {f"within_{name}": value for name, value in self._within.items()}
+
+    def restore(self, tensors: dict[str, Tensor], ended: bool) -> None:
+        """The inverse of `tensors`."""
+        kept = {name.removeprefix("within_"): value for name, value in tensors.items() if name.startswith("within_")}
+        self._within = {name: value.to(self._weights()[name].device) for name, value in kept.items()}
+        self.ended = ended
+
+    def _weights(self) -> dict[str, Tensor]:
+        return trainable_tensors("policy", self.model)
