@@ -13,17 +13,20 @@ import torch
 
 from assent.config import (
     A2CSettings,
+    DPOSettings,
     GRPOSettings,
+    KTOSettings,
     ReinforcePlusPlusSettings,
     ReinforceSettings,
     RLOOSettings,
+    SimPOSettings,
 )
 from assent.training.interrupt import catching_signals
 from assent.training.loop import LoopSettings, Stage, read_metrics, run_steps
 from assent.types.errors import Interrupted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
-from tests.unit.training.building import STEPS, language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import STEPS, language_model, on_policy, preference, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 SETTINGS = LoopSettings(STEPS, checkpoint_every=2)
@@ -46,6 +49,9 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
         GRPOSettings(**FAST, epochs=2, minibatches=2, loss_mean="sequences", rollout_correction="token-mask"),
         group=4,
     ),
+    "dpo": lambda built: preference(built("llama"), DPOSettings(ties="learn")),
+    "kto": lambda built: preference(built("gpt2"), KTOSettings(), rank=2),
+    "simpo": lambda built: preference(built("qwen3"), SimPOSettings()),
 }
 
 
