@@ -44,6 +44,7 @@ _SETTINGS_COMMANDS = {
         single.simulate,
         single.reward,
         single.rl,
+        single.dpo,
         single.eval_,
     ),
     "To look at": (inspection.settings,),
