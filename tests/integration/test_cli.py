@@ -201,6 +201,7 @@ def test_a_stage_names_what_must_come_first(tmp_path: Path) -> None:
         "simulate": "sample",
         "reward": "sample",
         "rl": "sft",
+        "dpo": "sft",
         "eval": "rl --round 1",
     }.items():
         done = assent(command, cwd=tmp_path)

@@ -128,6 +128,8 @@ def test_the_outcome_is_compared_and_known_both_ways(judged: Path) -> None:
     up = json.dumps(assent("lineage", policy, "--up", "--json", cwd=judged).json)
     assert "labeller-" in up and "dataset-" in up and "base-" in up and "simulated" in up
     assert policy in json.dumps(assent("lineage", "judgement:1", "--down", "--json", cwd=judged).json)
+    refused(assent("eval", "--run", "round1-sample", cwd=judged), 2, "the loop's own")
+    refused(assent("eval", "--run", "both-ways-eval", cwd=judged), 3, "of kind eval, which makes no policy")
     changed = assent("dpo", "--run", "both-ways", "--preference.kl-coef", "0.5", cwd=judged)
     assert changed.code == 6 and "kl_coef" in changed.err
 

@@ -22,7 +22,7 @@ from assent.training.reference import Example
 
 BETA = 0.5
 FLIPPED = 0.2  # share of judgements that are the wrong way round, where there are such
-SMALL, LARGE = (4, 8), (8, 50)
+SMALL, LARGE = (4, 8), (8, 20)
 
 
 class Table(nn.Module):

@@ -80,14 +80,16 @@ def improved(project: Project, round: int, run: str | None) -> tuple[str, str]:
     Where a round was done both ways, the loop's own counts.
 
     Raises:
-        DataError: it is not there yet; the command that makes it is named.
+        DataError: it is not there yet, and the command that makes it is named; or the run makes no policy.
     """
     own = project.settings.loop.improve
     works = [own, *(work for work in IMPROVING if work != own)]
     names = [run] if run is not None else [f"round{round}-{work}" for work in works]
     for name in names:
         found = get_run(project.store, name)
-        if found is not None and found.done and found.kind in IMPROVING:
+        if found is not None and found.kind not in IMPROVING:
+            raise DataError(f"{name} is a run of kind {found.kind}, which makes no policy", "name one of rl or dpo")
+        if found is not None and found.done:
             return str(found.result["policy"]), found.kind
     command = f"assent {IMPROVING[own]} --round {round}" + (f" --run {run}" if run else "")
     return result_of(project, names[0], "policy", command), own

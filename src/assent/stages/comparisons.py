@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from assent.config.preference import KTOSettings, PreferenceSettings
@@ -42,7 +42,7 @@ class Lesson:
     ties_left_out: int
     identical: int  # pairs of the same completion twice, which say nothing: left out
     prompts_without: int  # whose comparisons were all left out
-    desirable: int | None = field(default=None)  # of completions judged one by one
+    desirable: int | None = None  # of completions judged one by one
 
     def card(self) -> dict[str, int]:
         """The counts."""
