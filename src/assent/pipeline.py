@@ -9,6 +9,7 @@ from assent.stages.compare import Contest, compare
 from assent.stages.improve import Start, improve
 from assent.stages.judge import LABELLERS, collect_judgements
 from assent.stages.language import base_model, fine_tune
+from assent.stages.preference import learn_preferences
 from assent.stages.project import Project
 from assent.stages.reward import check_health, train_reward
 from assent.stages.sample import sample
@@ -30,8 +31,11 @@ def run_loop(project: Project, rounds: int) -> Outcome:
     initial = fine_tune(project, base)
     policy = initial
     for round in range(1, rounds + 1):
-        reward = learn_reward(project, round, policy, initial)
-        new = improve(project, round, Start(policy, initial, reward))
+        if project.settings.loop.improve == "preference":
+            reward, new = None, learn_from_rankings(project, round, policy, initial)
+        else:
+            reward = learn_reward(project, round, policy, initial)
+            new = improve(project, round, Start(policy, initial, reward))
         if round == 1 and reward is not None:
             run_unpenalised(project, round, Start(policy, initial, reward))
         verdict = compare(project, round, Contest(new, policy, initial, base, reward))["verdict"]
@@ -49,6 +53,13 @@ def learn_reward(project: Project, round: int, policy: str, initial: str) -> str
     reward = train_reward(project, round, initial)
     check_health(project, round, reward)
     return reward
+
+
+def learn_from_rankings(project: Project, round: int, policy: str, initial: str) -> str:
+    """People rank the policy's completions, unless a file is given, and a new policy learns from that directly."""
+    if project.settings.preference.comparisons is None:
+        collect_judgements(project, sample(project, round, policy, initial), LABELLERS)
+    return learn_preferences(project, round, policy, initial)
 
 
 def announce(project: Project, round: int, verdict: dict[str, Any]) -> None:

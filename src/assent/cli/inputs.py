@@ -45,11 +45,14 @@ def _scratch_project(settings: Settings) -> Iterator[Project]:
 
 def _check_texts(project: Project) -> None:
     from assent.data.files import read_texts
+    from assent.stages.comparisons import written_comparisons
     from assent.stages.language import demonstrations_of
 
     if project.settings.sft.demonstrations is not None:
         demonstrations_of(project)
     learnt = project.settings.model.path is None or project.settings.algorithm.ptx_coef > 0
+    if project.settings.preference.comparisons is not None:
+        written_comparisons(project)
     if (path := project.settings.pretrain.texts) is not None and learnt:
         read_texts(project.resolve(path))
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from assent.config import Settings, load_settings
 
 EPILOG = "Any setting can follow as a dotted flag, e.g. --rl.steps 20 or --seed 1; `assent settings` lists them."
-_PATHS = ("model.path", "prompts.path", "sft.demonstrations", "pretrain.texts")
+_PATHS = ("model.path", "prompts.path", "sft.demonstrations", "pretrain.texts", "preference.comparisons")
 
 
 class SettingsCommand(TyperCommand):

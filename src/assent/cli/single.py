@@ -166,6 +166,47 @@ def rl(
         result["policy"] = improve(project, number, start, name)
 
 
+def dpo(
+    context: typer.Context,
+    round: Round = None,
+    run: RunName = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from people's comparisons directly, without reward model or RL: DPO, or what preference.type names.
+
+    What is learnt: the rankings of all rounds so far, or --preference.comparisons FILE. Which --preference.type:
+
+    [bold]dpo[/] for pairs, unless there is a reason for another. Where many judgements are wrong add
+    --preference.label-smoothing or --preference.flip-rate; where ties say something, --preference.ties learn.
+
+    [bold]ipo[/] where people are nearly unanimous, or pairs are few: dpo would push the two apart without end.
+
+    [bold]kto[/] where completions were judged one by one, thumb up or down.
+
+    [bold]orpo[/] where there was no fine-tuning yet: it does both in one pass, and needs no reference.
+
+    [bold]simpo[/] where dpo's answers grow too long, or memory for a reference is short; nothing but its step size
+    holds it near where it began.
+
+    RL (`assent rl`) where a reward can be had for texts that nobody has judged yet.
+    """
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.cli.standing import first_unimproved, initial_of, policy_before
+        from assent.stages.preference import learn_preferences
+
+        name = named(run)
+        number = round or _round_of(project, name, "sample") or first_unimproved(project)
+        start, reference = policy_before(project, number), initial_of(project)
+        if project.settings.preference.comparisons is None:
+            _require_judged(project, number)
+        result["round"] = number
+        result["policy"] = learn_preferences(project, number, start, reference, name)
+        card = project.artifact(result["policy"]).card
+        result.update({name: card[name] for name in ("comparisons", "ties", "identical", "held_out_accuracy")})
+
+
 def eval_(
     context: typer.Context,
     round: Round = None,
@@ -175,18 +216,16 @@ def eval_(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare policies on held-out prompts, with intervals. With --run: the policy of that `assent rl --run`."""
+    """Compare policies on held-out prompts, with intervals. With --run: that of `assent rl --run` or `dpo --run`."""
     with at_work(context, workspace, recipe, as_json, reward=reward) as (project, result):
-        from assent.cli.standing import base_of, first_undone, initial_of, policy_before, result_of, reward_of
+        from assent.cli.standing import base_of, first_undone, improved, initial_of, policy_before, reward_of
         from assent.stages.compare import Contest, compare
 
         name = named(run)
         number = round or _round_of(project, name, "rl") or first_undone(project, "eval")
-        command = f"assent rl --round {number}" + (f" --run {name}" if name else "")
-        new = result_of(project, name or f"round{number}-rl", "policy", command)
-        contest = Contest(
-            new, policy_before(project, number), initial_of(project), base_of(project), reward_of(project, number)
-        )
+        new, work = improved(project, number, name)
+        scores = reward_of(project, number) if work == "rl" else None
+        contest = Contest(new, policy_before(project, number), initial_of(project), base_of(project), scores)
         found = compare(project, number, contest, name and f"{name}-eval")
         result.update(round=number, policy=new, promoted=found["verdict"]["promoted"], kl=found["kl"])
         result.update(found["versus_reference"])

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
+from assent.config.preference import DPOSettings, PreferenceChoice
 from assent.config.section import Section
 
 
@@ -203,9 +204,14 @@ class EvaluationSettings(Section):
 
 
 class LoopSettings(Section):
-    """When a policy is promoted."""
+    """How a round makes its policy, and when it is promoted."""
 
     rounds: int = Field(2, ge=1)
+    improve: Literal["rl", "preference"] = Field(
+        "rl",
+        description="RL against a reward model's scores (or reward.function's), or preference: learning from the"
+        " rankings directly, see preference.type; no reward model then",
+    )
     kl_budget: float = Field(15.0, gt=0, description="nats per sequence from the reference a promoted policy may lie")
     unpenalised_steps: int = Field(0, ge=0, description="steps of a run without KL penalty for the report; 0: none")
 
@@ -237,6 +243,7 @@ class Settings(Section):
     reward_model: RewardModelSettings = RewardModelSettings()
     health: HealthSettings = HealthSettings()
     algorithm: AlgorithmSettings = PPOSettings()
+    preference: PreferenceChoice = DPOSettings()
     rl: RLSettings = RLSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     loop: LoopSettings = LoopSettings()
@@ -250,8 +257,12 @@ class Settings(Section):
             raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
         if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
             raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
-        if self.people.kind == "none" and self.reward.function is None:
-            raise ValueError("people.kind = 'none' leaves nothing to learn from: give reward.function")
+        learns_from_file = self.loop.improve == "preference" and self.preference.comparisons is not None
+        if self.people.kind == "none" and self.reward.function is None and not learns_from_file:
+            raise ValueError(
+                "people.kind = 'none' leaves nothing to learn from: give reward.function, or preference.comparisons"
+                " with loop.improve = 'preference'"
+            )
         share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
         if share > 1:
             raise ValueError(f"people's careless, adversarial and (twice) biased shares sum to {share:.2f}, above 1")
@@ -299,4 +310,14 @@ class Settings(Section):
             raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
         if algorithm.cost_limit is not None and self.reward.cost_function is None:
             raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
+        return self
+
+    @model_validator(mode="after")
+    def _someone_ranks(self) -> Settings:
+        asked = self.people.kind != "none" or self.preference.comparisons is not None
+        if self.loop.improve == "preference" and not asked:
+            raise ValueError(
+                "loop.improve is preference, which learns from rankings, and people.kind is none, so nobody ranks: give"
+                " preference.comparisons, or set loop.improve to rl"
+            )
         return self

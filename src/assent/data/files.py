@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +15,8 @@ from assent.types.messages import Message, Prompt, Role
 
 PROMPT_EXAMPLE = '{"prompt": "How do I store bleach?"}'
 DEMONSTRATION_EXAMPLE = '{"prompt": "How do I store bleach?", "completion": "Keep it closed."}'
+COMPARISON_EXAMPLE = '{"prompt": "How do I store bleach?", "chosen": "Keep it closed.", "rejected": "In a cup."}'
+LABEL_EXAMPLE = '{"prompt": "How do I store bleach?", "completion": "Keep it closed.", "label": true}'
 TEXT_EXAMPLE = '{"text": "a document"}'
 
 _SPLITS = ("train", "test")
@@ -72,6 +74,34 @@ def read_demonstrations(path: Path) -> list[tuple[Prompt, str]]:
     return pairs
 
 
+@dataclass(frozen=True)
+class WrittenComparison:
+    """Two completions of a prompt, of which one was chosen; or one that was judged by itself: the other is None."""
+
+    prompt: Prompt
+    chosen: str | None
+    rejected: str | None
+
+
+def read_comparisons(path: Path) -> list[WrittenComparison]:
+    """The comparisons of a JSONL file, in the order of the file.
+
+    A line is `{"prompt" | "messages": ..., "chosen": text, "rejected": text}`; or, judged by itself,
+    `{"prompt" | "messages": ..., "completion": text, "label": true | false}`, true if it is desirable.
+
+    Raises:
+        DataError: naming file, line, field and what is expected. A line of split "test" is an error too: what is
+            trained on cannot be held out.
+    """
+    found = []
+    for line in read_jsonl(path, COMPARISON_EXAMPLE):
+        line.check_names((*_PROMPT_FIELDS, "chosen", "rejected", "completion", "label"))
+        if _split_of(line) == "test":
+            raise line.error("field 'split' is 'test'", "comparisons are trained on: leave test prompts out")
+        found.append(_comparison_of(line, _prompt_of(line, "train")))
+    return found
+
+
 def read_texts(path: Path) -> list[str]:
     """Documents to pretrain on: of a `.jsonl` file the `"text"` of each line, else what blank lines separate.
 
@@ -96,6 +126,24 @@ def read_texts(path: Path) -> list[str]:
     if not texts:
         raise DataError(f"{path}: the file is empty", "expected documents separated by blank lines")
     return texts
+
+
+def _comparison_of(line: Line, prompt: Prompt) -> WrittenComparison:
+    pair = [name for name in ("chosen", "rejected") if name in line.fields]
+    alone = [name for name in ("completion", "label") if name in line.fields]
+    if not pair and not alone:
+        raise line.error("a prompt without a comparison", f"expected {COMPARISON_EXAMPLE}, or {LABEL_EXAMPLE}")
+    if pair and alone:
+        raise line.error(
+            f"has '{pair[0]}' and '{alone[0]}'", "give 'chosen' and 'rejected', or 'completion' and 'label'"
+        )
+    if pair:
+        return WrittenComparison(prompt, line.text("chosen"), line.text("rejected"))
+    text, label = line.text("completion"), line.fields.get("label")
+    if label not in (True, False):  # 1 and 0 are equal to them
+        given = "is missing" if "label" not in line.fields else f"must be true or false, got {json_name(label)}"
+        raise line.error(f"field 'label' {given}", f"expected {LABEL_EXAMPLE}")
+    return WrittenComparison(prompt, text, None) if label else WrittenComparison(prompt, None, text)
 
 
 def _prompt_of(line: Line, split: str) -> Prompt:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from assent.algorithms.choice import algorithm_of
-from assent.config import OnPolicySettings, PPOSettings
+from assent.config import KTOSettings, OnPolicySettings, PPOSettings, PreferenceSettings
 from assent.config.settings import ComputeSettings, LanguageModelSettings, LoraSettings, RewardModelSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.models.loading import load_causal_lm, load_tokenizer
@@ -21,6 +21,8 @@ from assent.rewards.scorer import CallableScorer
 from assent.rollouts.local import LocalGenerator
 from assent.training.language_model import LanguageModelTraining
 from assent.training.mixing import Mixture
+from assent.training.preference import PreferenceTraining, passes_of, plan_of, preference_training
+from assent.training.reference import Example, ReferenceMeasuring
 from assent.training.reward_model import RewardModelTraining
 from assent.training.rl import RLParts, RLTraining
 from assent.types.feedback import Ranking
@@ -36,6 +38,17 @@ RANKINGS = [
     for i, ranks in enumerate([(1, 2, 3, 4), (2, 1, 2, 4), (4, 3, 2, 1), (1, 1, 3, 3), (3, 1, 4, 2), (2, 2, 1, 4)])
 ]
 SEQUENCES = {i: ([7, 8, 9 + i], list(range(30 + i, 33 + 2 * i))) for i in range(24)}
+
+
+# The last one is a tie, for losses that learn from ties.
+PAIRS = [
+    Example([7, 8, 9 + i], (list(range(30 + i, 33 + 2 * i)), list(range(60 - i, 66 - i + i % 3))), float(i < 11) or 0.5)
+    for i in range(12)
+]
+JUDGEMENTS = [
+    Example([7, 8, 9 + i], (list(range(30 + i, 33 + 2 * i)), list(range(41 + i, 46 + i))), float(i % 3 == 0))
+    for i in range(12)
+]
 
 
 def compute(tokens: int = 8192) -> ComputeSettings:
@@ -105,3 +118,21 @@ def hybrid(path: Path, hyper: OnPolicySettings, rank: int = 0, tokens: int = 819
     parts = replace(training.parts, mixtures=mixtures, cost=CallableScorer(length_cost, "length", "cost"))
     settings = training.settings.model_copy(update={"temperature_from": 1.3, **rl})
     return RLTraining(parts, settings, hyper, training.sampling, 11, compute(tokens))
+
+
+def preference(
+    path: Path, settings: PreferenceSettings, rank: int = 0, tokens: int = 8192, precision: str = "float32"
+) -> PreferenceTraining:
+    """Any preference loss, 6 steps of 4 examples, with the reference measured before."""
+    examples = JUDGEMENTS if isinstance(settings, KTOSettings) else PAIRS[: 12 if settings.learns_ties else 11]
+    chosen = settings.model_copy(update={"batch_size": 4, "epochs": 4 * STEPS / len(examples), "learning_rate": 1e-3})
+    policy = Policy(path, path, LoraSettings(rank=rank), "float32", CPU, seed=1)
+    plan = plan_of(len(examples), chosen, 3)
+    memory = ComputeSettings(tokens_per_microbatch=tokens, precision=precision)
+    reference = None
+    if chosen.needs_reference:
+        measuring = ReferenceMeasuring(policy, examples, plan, passes_of(chosen), 0.9, memory)
+        for step in range(measuring.steps):
+            measuring.step(step, 0)
+        reference = measuring.logprobs
+    return preference_training(policy.model, examples, reference, plan, chosen, 0.9, memory)

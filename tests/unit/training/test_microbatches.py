@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from assent.config.preference import PREFERENCES
 from assent.training.rl import RLTraining
 from tests.checkpoints import Shape
 from tests.unit.algorithms.on_policy_examples import VARIANTS
-from tests.unit.training.building import language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import language_model, on_policy, preference, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 
@@ -92,6 +93,18 @@ def test_other_algorithms(name: str, checkpoint: Built) -> None:
     alike(
         gradients_of(_models(whole), lambda: whole.step(0, 0)),
         gradients_of(_models(split), lambda: split.step(0, 0)),
+    )
+
+
+@pytest.mark.parametrize("name", PREFERENCES)
+def test_preference_losses(name: str, checkpoint: Built) -> None:
+    settings = PREFERENCES[name](**({"kl_coef": 1.0} if "kl_coef" in PREFERENCES[name].model_fields else {}))
+    whole, split = (preference(checkpoint("llama"), settings, tokens=budget) for budget in (8192, 64))
+    for training in (whole, split):  # to where the log-ratios, and KTO's reference point, are not 0
+        training.step(0, 0)
+    alike(
+        gradients_of([whole.model], lambda: whole.step(1, 0)),
+        gradients_of([split.model], lambda: split.step(1, 0)),
     )
 
 

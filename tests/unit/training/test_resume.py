@@ -13,20 +13,31 @@ import torch
 
 from assent.config import (
     A2CSettings,
+    DPOSettings,
     ExpertIterationSettings,
     GRPOSettings,
+    KTOSettings,
     OnlineDPOSettings,
     PPOSettings,
     ReinforcePlusPlusSettings,
     ReinforceSettings,
     RLOOSettings,
+    SimPOSettings,
 )
 from assent.training.interrupt import catching_signals
 from assent.training.loop import LoopSettings, Stage, read_metrics, run_steps
 from assent.types.errors import Interrupted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
-from tests.unit.training.building import STEPS, hybrid, language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import (
+    STEPS,
+    hybrid,
+    language_model,
+    on_policy,
+    preference,
+    reinforcement,
+    reward_model,
+)
 
 Built = Callable[[Shape], Path]
 SETTINGS = LoopSettings(STEPS, checkpoint_every=2)
@@ -54,6 +65,9 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
     "online-dpo": lambda built: on_policy(built("llama"), OnlineDPOSettings(**FAST), group=4),
     "everything beside": lambda built: hybrid(built("qwen3"), ReinforceSettings(**FAST, **BESIDE, minibatches=2)),
     "everything beside, lora": lambda built: hybrid(built("gpt2"), PPOSettings(**FAST, **BESIDE), rank=2),
+    "dpo": lambda built: preference(built("llama"), DPOSettings(ties="learn")),
+    "kto": lambda built: preference(built("gpt2"), KTOSettings(), rank=2),
+    "simpo": lambda built: preference(built("qwen3"), SimPOSettings()),
 }
 
 
