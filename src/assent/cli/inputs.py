@@ -45,10 +45,13 @@ def _scratch_project(settings: Settings) -> Iterator[Project]:
 
 def _check_texts(project: Project) -> None:
     from assent.data.files import read_texts
+    from assent.data.samples import read_samples
     from assent.stages.language import demonstrations_of
 
     if project.settings.sft.demonstrations is not None:
         demonstrations_of(project)
+    if (samples := (reward := project.settings.reward_model).samples) is not None:
+        read_samples(project.resolve(samples), reward.loss == "binary", reward.criteria, reward.samples_holdout_share)
     if (path := project.settings.pretrain.texts) is not None and project.settings.model.path is None:
         read_texts(project.resolve(path))
 

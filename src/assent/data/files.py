@@ -18,7 +18,7 @@ DEMONSTRATION_EXAMPLE = '{"prompt": "How do I store bleach?", "completion": "Kee
 TEXT_EXAMPLE = '{"text": "a document"}'
 
 _SPLITS = ("train", "test")
-_PROMPT_FIELDS = ("prompt", "messages", "split", "meta")
+PROMPT_FIELDS = ("prompt", "messages", "split", "meta")
 _MESSAGE_EXAMPLE = '{"role": "user", "content": "..."}'
 
 
@@ -39,8 +39,8 @@ def read_prompts(path: Path, test_share: float) -> list[Prompt]:
     """
     kept: dict[str, Prompt] = {}
     for line in read_jsonl(path, PROMPT_EXAMPLE):
-        line.check_names(_PROMPT_FIELDS)
-        prompt = _prompt_of(line, _split_of(line))
+        line.check_names(PROMPT_FIELDS)
+        prompt = prompt_of(line, split_of(line))
         key = _content(prompt)
         kept[key] = prompt if key not in kept else _joined(kept[key], prompt, line)
     if len(kept) < 2:
@@ -65,10 +65,10 @@ def read_demonstrations(path: Path) -> list[tuple[Prompt, str]]:
     """
     pairs = []
     for line in read_jsonl(path, DEMONSTRATION_EXAMPLE):
-        line.check_names((*_PROMPT_FIELDS, "completion"))
-        if _split_of(line) == "test":
+        line.check_names((*PROMPT_FIELDS, "completion"))
+        if split_of(line) == "test":
             raise line.error("field 'split' is 'test'", "demonstrations are trained on: leave test prompts out")
-        pairs.append((_prompt_of(line, "train"), line.text("completion")))
+        pairs.append((prompt_of(line, "train"), line.text("completion")))
     return pairs
 
 
@@ -98,7 +98,12 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
-def _prompt_of(line: Line, split: str) -> Prompt:
+def prompt_of(line: Line, split: str) -> Prompt:
+    """The prompt of a line, of either form.
+
+    Raises:
+        DataError: it has neither or both of them, or a wrong one.
+    """
     if "prompt" in line.fields and "messages" in line.fields:
         raise line.error("has both 'prompt' and 'messages'", "give one of them")
     if "messages" in line.fields:
@@ -137,7 +142,12 @@ def _message_of(line: Line, value: object, where: str) -> Message:
     return Message(role, line.checked(value["content"], f"field '{where}.content'"))
 
 
-def _split_of(line: Line) -> str:
+def split_of(line: Line) -> str:
+    """The split that a line names; empty if it names none.
+
+    Raises:
+        DataError: it is none that there is.
+    """
     split = line.fields.get("split")
     if split is not None and split not in _SPLITS:
         raise line.error(f"unknown split {split!r}", "'split' is 'train' or 'test', or left out")
@@ -162,7 +172,7 @@ def _joined(first: Prompt, again: Prompt, line: Line) -> Prompt:
 
 
 def _with_splits(kept: dict[str, Prompt], test_share: float, path: Path) -> list[Prompt]:
-    places = {key: _place(key) for key, prompt in kept.items() if not prompt.split}
+    places = {key: place_of(key) for key, prompt in kept.items() if not prompt.split}
     splits = {key: prompt.split or ("test" if places[key] < test_share else "train") for key, prompt in kept.items()}
     for split, nearest in (("test", min), ("train", max)):
         if split in splits.values():
@@ -180,6 +190,6 @@ def _content(prompt: Prompt) -> str:
     return json.dumps([[message.role, message.content] for message in prompt.messages])
 
 
-def _place(content: str) -> float:
+def place_of(content: str) -> float:
     """A point in [0, 1) that this content always falls on."""
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "big") / 2.0**64

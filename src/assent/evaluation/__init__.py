@@ -11,20 +11,25 @@ from assent.evaluation.over_optimisation import (
 )
 from assent.evaluation.promotion import Verdict, decide
 from assent.evaluation.reward_health import CalibrationBin, HealthReport, calibration_bins, check_reward_health
+from assent.evaluation.sample_health import HeldOut, SampleHealth, area_under_curve, check_sample_health
 from assent.evaluation.win_rate import PairVote, PeopleWinRate, gold_win_rate, pair_vote, people_win_rate
 
 __all__ = [
     "CalibrationBin",
     "GaoFit",
     "HealthReport",
+    "HeldOut",
     "OptimisationPoint",
     "OverOptimisation",
     "PairVote",
     "PeopleWinRate",
+    "SampleHealth",
     "TextSigns",
     "Verdict",
+    "area_under_curve",
     "calibration_bins",
     "check_reward_health",
+    "check_sample_health",
     "decide",
     "distinct_n",
     "fit_gao",

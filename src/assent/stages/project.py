@@ -197,8 +197,10 @@ class Project:
         )
 
     def tidy(self, run_id: str) -> None:
-        """Drop the checkpoints of a run whose outcome is kept."""
-        shutil.rmtree(self.run_dir(run_id) / "checkpoints", ignore_errors=True)
+        """Drop the checkpoints of a run whose outcome is kept, and the members that it was put together from."""
+        folder = self.run_dir(run_id)
+        for path in [*folder.rglob("checkpoints"), folder / ".trained"]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _require_criteria(value: Mapping[str, Any], name: str | None) -> None:
