@@ -2,6 +2,7 @@
 
 from assent.evaluation.criteria import mean_marks
 from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, repeated_ngram_share
+from assent.evaluation.label_saving import LabelSaving, label_saving, labels_needed
 from assent.evaluation.over_optimisation import (
     GaoFit,
     OptimisationPoint,
@@ -19,6 +20,7 @@ __all__ = [
     "GaoFit",
     "HealthReport",
     "HeldOut",
+    "LabelSaving",
     "OptimisationPoint",
     "OverOptimisation",
     "PairVote",
@@ -34,6 +36,8 @@ __all__ = [
     "distinct_n",
     "fit_gao",
     "gold_win_rate",
+    "label_saving",
+    "labels_needed",
     "live_signs",
     "mean_marks",
     "mean_words",

@@ -43,8 +43,8 @@ class RewardReading:
         sign = float(getattr(config, "assent_sign", 1.0))
         return cls(
             criteria,
-            _numbers(getattr(config, "assent_score_mean", 0.0), len(criteria)),
-            _numbers(getattr(config, "assent_score_std", 1.0), len(criteria)),
+            _numbers(getattr(config, "assent_score_mean", None), len(criteria), 0.0),
+            _numbers(getattr(config, "assent_score_std", None), len(criteria), 1.0),
             tuple(sign * weight for weight in _weights(criteria, weights)),
             bool(getattr(config, "assent_text_only", False)),
             float(getattr(config, "assent_length_slope", 0.0)),
@@ -65,7 +65,9 @@ class RewardReading:
         return abs(self.stds[0] / self.weights[0]) if len(self.criteria) == 1 and self.weights[0] else None
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...]:
+def _numbers(value: Any, count: int, default: float) -> tuple[float, ...]:
+    if value is None:
+        return (default,) * count
     found = tuple(map(float, value)) if isinstance(value, list | tuple) else (float(value),)
     if len(found) != count:
         raise ValueError(f"the config normalises {len(found)} heads, the model has {count}")

@@ -15,6 +15,7 @@ from assent.data.callables import load_callable
 from assent.data.chat import ChatFormat
 from assent.data.files import read_prompts
 from assent.models.loading import load_tokenizer
+from assent.models.scalar import member_folders
 from assent.rewards.scorer import CallableScorer, Scorer
 from assent.store import (
     Artifact,
@@ -136,8 +137,8 @@ class Project:
         return folder
 
     def chat(self, artifact: str) -> ChatFormat:
-        """How texts become tokens for this model."""
-        return ChatFormat(load_tokenizer(self.folder(artifact)), self.settings.prompts.template)
+        """How texts become tokens for this model; the members of an ensemble have the same tokenizer."""
+        return ChatFormat(load_tokenizer(member_folders(self.folder(artifact))[0]), self.settings.prompts.template)
 
     def encode(self, chat: ChatFormat, prompts: Sequence[Prompt], context: int) -> list[list[int]]:
         """Prompt tokens, each with room for a completion in the context."""

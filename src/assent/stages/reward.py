@@ -47,8 +47,6 @@ def train_reward(project: Project, round: int, reference: str, run_id: str | Non
             return
         for member, place in enumerate(places, start=1):
             shutil.copytree(place, folder / f"{MEMBER}{member:02d}")
-        for file in places[0].glob("*token*"):
-            shutil.copyfile(file, folder / file.name)
 
     card = _card(course, outcomes)
     name = project.keep("reward", run_id, write, card, parents=[previous or reference, dataset])
