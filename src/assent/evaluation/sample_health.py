@@ -96,6 +96,7 @@ def _binary(
     error = sum(each.pairs * abs(each.predicted - each.observed) for each in bins) / len(labels)
     right = ((logits >= 0) == (labels > 0.5)).astype(np.float64)
     auc = _bootstrap(lambda rows: area_under_curve(logits[rows], labels[rows]), groups, derive_seed(seed, "auc"))
+    auc = widen_if_flat(auc.value, auc.low, auc.high, auc.count)
     reasons = []
     if auc.value < settings.min_accuracy:
         reasons.append(f"held-out AUC {auc.value:.3f} is below health.min_accuracy = {settings.min_accuracy:g}")
@@ -222,4 +223,4 @@ def _bootstrap(statistic: Callable[[Any], float], groups: Floats, seed: int) -> 
     ]
     value = statistic(np.arange(len(groups)))
     low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return widen_if_flat(value, float(low), float(high), len(rows_of))
+    return Interval(value, float(low), float(high), len(rows_of))

@@ -71,13 +71,13 @@ def agreement_by_person(rankings: Sequence[Ranking], seed: int, resamples: int =
     }
 
 
-def agreement_counts(rankings: Sequence[Ranking]) -> dict[int, tuple[int, int]]:
-    """For each person who met another on a task: (strict pairs on which the two agreed, all of them)."""
-    counts: dict[int, tuple[int, int]] = {}
+def agreement_counts(rankings: Sequence[Ranking]) -> dict[tuple[int, int], tuple[int, int]]:
+    """For each two people (smaller id first) who met on a task: (strict pairs on which they agreed, all of them)."""
+    counts: dict[tuple[int, int], tuple[int, int]] = {}
     for meeting in _meetings(rankings):
-        for person in meeting.people:
-            agreed, met = counts.get(person, (0, 0))
-            counts[person] = (agreed + meeting.agree, met + 1)
+        people = (min(meeting.people), max(meeting.people))
+        agreed, met = counts.get(people, (0, 0))
+        counts[people] = (agreed + meeting.agree, met + 1)
     return counts
 
 

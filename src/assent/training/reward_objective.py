@@ -83,7 +83,7 @@ class RewardObjective(nn.Module):
     @property
     def slope_per_token(self) -> float:
         """Raw score that a token of length explained; 0 without a length penalty."""
-        return float(self.length_slope) / self.std_length if self.settings.length_penalty > 0 else 0.0
+        return float(self.length_slope.detach()) / self.std_length if self.settings.length_penalty > 0 else 0.0
 
     def _pairwise(self, scores: Tensor, examples: Sequence[Example], counts: StepCounts) -> Tensor:
         first, second, preference, weight, margin = pair_columns(examples, scores)

@@ -18,7 +18,10 @@ TASK = ["--task", "household"]
         (["--reward-model.samples", "x.jsonl"], "set reward_model.loss to regression"),
         (["--reward-model.loss", "binary"], "give reward_model.samples"),
         (["--reward-model.loss", "regression"], "give reward_model.samples"),
-        (["--reward-model.loss", "best-of-k", "--reward-model.margin", "0.1"], "margin is a setting of the loss pairwise"),
+        (
+            ["--reward-model.loss", "best-of-k", "--reward-model.margin", "0.1"],
+            "margin is a setting of the loss pairwise",
+        ),
         (["--reward-model.loss", "plackett-luce", "--reward-model.ties", "drop"], "ties is a setting of"),
         (["--reward-model.huber-delta", "1"], "huber_delta is a setting of the loss regression"),
         (["--reward-model.ties", "davidson", "--reward-model.margin", "0.1"], "leave margin and label_smoothing 0"),
