@@ -30,7 +30,7 @@ from assent.config.settings import ComputeSettings, LanguageModelSettings, Shape
 from assent.data.chat import ChatFormat
 from assent.data.tokenizer import train_tokenizer
 from assent.evaluation import LabelSaving, label_saving
-from assent.models.loading import build_llama, load_causal_lm, stop_ids
+from assent.models.loading import build_llama, load_causal_lm, load_tokenizer, stop_ids
 from assent.models.scalar import load_scalar_model
 from assent.rewards.scorer import RewardModelScorer
 from assent.rollouts.collector import collect_rollouts
@@ -55,9 +55,9 @@ class Plan:
     """How much is measured."""
 
     sizes: Sequence[int] = (16, 32, 64, 128)  # rankings
-    seeds: int = 6
-    unlabelled: int = 160  # groups
-    held_out: int = 150  # groups
+    seeds: int = 5
+    unlabelled: int = 96  # groups
+    held_out: int = 80  # groups, six pairs each
     pretrain_steps: int = 240
     lm_coef: float = 0.1
     confidence: float = 0.8
@@ -96,11 +96,11 @@ class Measured:
 def ways(plan: Plan) -> dict[str, dict[str, Any]]:
     """The settings that are compared."""
     lm, pseudo = {"lm_coef": plan.lm_coef}, {"pseudo_labels": plan.unlabelled, "pseudo_confidence": plan.confidence}
-    return {PLAIN: {}, "lm loss": lm, "pseudo-labels": pseudo, "both": {**lm, **pseudo}}
+    return {PLAIN: {}, "lm loss": lm, "pseudo-labels": pseudo}
 
 
 def measure(plan: Plan, folder: Path) -> Measured:
-    """Pretrain, sample, and train a reward model for each way, size and seed."""
+    """Pretrain (unless the folder has the model), sample, and train a reward model for each way, size and seed."""
     world = load_world("household")
     chat = _pretrain(plan, folder)
     train, test = world.prompts("train"), world.prompts("test")
@@ -108,10 +108,9 @@ def measure(plan: Plan, folder: Path) -> Measured:
     wanted = max(plan.sizes) + plan.unlabelled
     pool = _write(folder, chat, [train[i % len(train)] for i in range(wanted)], seed=1)
     held = _write(folder, chat, [test[i % len(test)] for i in range(plan.held_out)], seed=2)
-    found: dict[str, list[list[float]]] = {}
-    for way, settings in ways(plan).items():
-        found[way] = []
-        for seed in range(plan.seeds):
+    found: dict[str, list[list[float]]] = {way: [] for way in ways(plan)}
+    for seed in range(plan.seeds):
+        for way, settings in ways(plan).items():
             row = [_accuracy(folder, chat, pool, held, settings, size, plan, seed) for size in plan.sizes]
             found[way].append(row)
             print(f"{way}, seed {seed}: " + " ".join(f"{value:.3f}" for value in row), file=sys.stderr, flush=True)
@@ -119,6 +118,8 @@ def measure(plan: Plan, folder: Path) -> Measured:
 
 
 def _pretrain(plan: Plan, folder: Path) -> ChatFormat:
+    if (folder / "config.json").exists():
+        return ChatFormat(load_tokenizer(folder))
     texts = load_world("household").pretraining_texts(0)
     tokenizer = train_tokenizer(texts, SHAPE.vocab_size, SHAPE.context)
     rows = packed_examples([[*tokenizer(text.rstrip())["input_ids"], tokenizer.eos_token_id] for text in texts], 96)
@@ -214,13 +215,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, default=Plan.seeds)
+    parser.add_argument(
+        "--model", type=Path, default=None, help="keep the pretrained model in this folder, or reuse it"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line instead of the table")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
         parser.error("--seeds must be at least 2")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Plan(seeds=arguments.seeds), Path(folder))
+        found = measure(Plan(seeds=arguments.seeds), arguments.model or Path(folder))
     if arguments.json:
         saved = {way: found.saving(way).as_dict() for way in found.accuracies if way != PLAIN}
         print(json.dumps({"sizes": list(found.plan.sizes), "accuracies": found.accuracies, "savings": saved}))
