@@ -42,7 +42,12 @@ class SampleHealth:
             found[name] = None if (interval := getattr(self, name)) is None else interval.as_dict()
         found["reasons"] = list(self.reasons)
         found["calibration"] = [asdict(each) for each in self.calibration]
-        return {**found, "notes": [], "ceiling": None, "pairs": self.samples}
+        return {**found, "notes": self._notes(), "ceiling": None, "pairs": self.samples}
+
+    def _notes(self) -> list[str]:
+        """The figures that a report on pairs has no place for."""
+        named = (("AUC", self.auc), ("RMSE", self.rmse), ("R²", self.explained))
+        return [f"held-out {name} {interval}" for name, interval in named if interval is not None]
 
 
 @dataclass(frozen=True)

@@ -181,8 +181,9 @@ def _require_differences(project: Project, found: Sequence[Example], count: int)
     """That something can be learnt, by every head."""
     settings = project.settings.reward_model
     for head, name in enumerate(settings.criteria):
-        marked = any(row[head] is not None for example in found for row in example.marks)
-        if not marked and not any(pair.head == head for example in found for pair in example.pairs):
+        marks = {row[head] for example in found for row in example.marks} - {None}
+        preferences = {pair.preference for example in found for pair in example.pairs if pair.head == head} - {0.5}
+        if len(marks) < 2 and not preferences:
             raise DataError(
                 f"none of the {count} judgements tells completions apart by '{name}'",
                 "people are asked for marks per criterion with people.criteria_marks = true; "
@@ -191,9 +192,7 @@ def _require_differences(project: Project, found: Sequence[Example], count: int)
     if not found:
         lack = "names a single best completion" if settings.loss == "best-of-k" else "prefers any completion"
         raise DataError(f"none of the {count} judgements {lack}", "set reward_model.loss and reward_model.ties to fit")
-    if all(pair.preference == 0.5 for example in found for pair in example.pairs) and not any(
-        example.marks or len(set(example.ranks)) > 1 for example in found
-    ):
+    if not settings.criteria and all(len(set(example.ranks)) == 1 for example in found):
         raise DataError(
             f"all {count} judgements call their completions equal: there is nothing to learn",
             "gather judgements of completions that differ",
