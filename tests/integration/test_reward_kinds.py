@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,36 @@ def test_an_ensemble_is_resumed_plain_and_pessimistic(
     assert check_health(other, reward)["pairs"] == health["pairs"]
     assert len([run for run in list_runs(other.store, "health") if run.id.startswith("cut-health")]) == 2
     assert train_reward(whole, 1, base, "cut") == reward
+
+
+def test_a_second_pass_that_was_killed_ends_in_the_same_bits(
+    judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {
+        "reward-model.pseudo-labels": 5,
+        "reward-model.pseudo-confidence": 0.52,
+        "reward-model.checkpoint-every": 1,
+        "reward-model.length-penalty": 1.0,
+    }
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for copy in (whole, cut):
+        shutil.copytree(judged, copy)
+    project = opened(whole, given)
+    expected = train_reward(project, 1, base_model(project), "twice")
+    assert project.artifact(expected).card["pseudo_labelled"][0] >= 1
+    saved = loop.save_checkpoint
+
+    def dies(folder: Path, step: int, *arguments: Any, **more: Any) -> None:
+        saved(folder, step, *arguments, **more)
+        if folder.parent.name == "second" and step == 1:
+            raise Killed
+
+    monkeypatch.setattr(loop, "save_checkpoint", dies)
+    project = opened(cut, given)
+    with pytest.raises(Killed):
+        train_reward(project, 1, base_model(project), "twice")
+    monkeypatch.undo()
+    assert train_reward(project, 1, base_model(project), "twice") == expected
 
 
 def test_what_does_not_fit_is_refused(judged: Path) -> None:
