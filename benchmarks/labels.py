@@ -214,6 +214,8 @@ def _learn(
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--lm-coef", type=float, default=Plan.lm_coef, help="reward_model.lm_coef")
+    parser.add_argument("--confidence", type=float, default=Plan.confidence, help="reward_model.pseudo_confidence")
     parser.add_argument("--seeds", type=int, default=Plan.seeds)
     parser.add_argument(
         "--model", type=Path, default=None, help="keep the pretrained model in this folder, or reuse it"
@@ -224,7 +226,8 @@ def main() -> None:
         parser.error("--seeds must be at least 2")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Plan(seeds=arguments.seeds), arguments.model or Path(folder))
+        plan = Plan(seeds=arguments.seeds, lm_coef=arguments.lm_coef, confidence=arguments.confidence)
+        found = measure(plan, arguments.model or Path(folder))
     if arguments.json:
         saved = {way: found.saving(way).as_dict() for way in found.accuracies if way != PLAIN}
         print(json.dumps({"sizes": list(found.plan.sizes), "accuracies": found.accuracies, "savings": saved}))

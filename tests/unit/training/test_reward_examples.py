@@ -110,11 +110,11 @@ def test_a_slope_in_length_explains_labels_without_the_score() -> None:
     objective = RewardObjective(settings, [example], 10.0, 2.0)
     scores, lengths = torch.zeros(2, 1), torch.tensor([14, 10])
     counts = StepCounts.of([example])
-    assert float(objective(scores, lengths, [example], counts)) == pytest.approx(math.log(2))
+    assert objective(scores, lengths, [example], counts).item() == pytest.approx(math.log(2))
     with torch.no_grad():
         objective.length_slope.fill_(1.5)
     # 4 tokens are 2 deviations: a logit of 3
-    assert float(objective(scores, lengths, [example], counts)) == pytest.approx(math.log1p(math.exp(-3)))
+    assert objective(scores, lengths, [example], counts).item() == pytest.approx(math.log1p(math.exp(-3)))
     assert objective.slope_per_token == 0.75
 
 
