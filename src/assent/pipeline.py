@@ -11,7 +11,8 @@ from assent.stages.judge import LABELLERS, collect_judgements
 from assent.stages.language import base_model, fine_tune
 from assent.stages.preference import learn_preferences
 from assent.stages.project import Project
-from assent.stages.reward import check_health, train_reward
+from assent.stages.reward import given_reward, train_reward
+from assent.stages.reward_health import check_health
 from assent.stages.sample import sample
 from assent.stages.unpenalised import run_unpenalised
 
@@ -45,13 +46,22 @@ def run_loop(project: Project, rounds: int) -> Outcome:
 
 
 def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:
-    """People rank the policy's completions, and a reward model learns from all rankings so far."""
-    if project.settings.reward.function is not None:
+    """People rank the policy's completions, and a reward model learns from all rankings so far.
+
+    Nobody is asked where a file of samples, a reward model that is there already, or a callable takes their place.
+    """
+    settings = project.settings
+    if settings.reward.function is not None:
         return None
-    tasks = sample(project, round, policy, initial)
-    collect_judgements(project, tasks, LABELLERS)
-    reward = train_reward(project, round, initial)
-    check_health(project, round, reward)
+    if settings.reward.model is not None:
+        reward = given_reward(project, settings.reward.model)
+    elif settings.reward_model.of_samples:
+        reward = train_reward(project, 1, initial)  # a file says the same in every round
+    else:
+        tasks = sample(project, round, policy, initial)
+        collect_judgements(project, tasks, LABELLERS)
+        reward = train_reward(project, round, initial)
+    check_health(project, reward)
     return reward
 
 

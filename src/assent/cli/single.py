@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from assent.stages.project import Project
 
 
+HEALTH_FIGURES = ("accuracy", "auc", "rmse", "explained")  # those that a kind of label has
+
+
 def pretrain(
     context: typer.Context,
     run: RunName = None,
@@ -108,20 +111,27 @@ def reward(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the reward model on all rankings so far, and check its health."""
+    """Train the reward model on all rankings so far, or on a file of samples, and check its health.
+
+    --reward_model.samples FILE with --reward_model.loss binary or regression needs no rankings.
+    """
     with at_work(context, workspace, recipe, as_json, force) as (project, result):
         from assent.cli.standing import first_undone, initial_of
-        from assent.stages.reward import check_health, train_reward
+        from assent.stages.reward import train_reward
+        from assent.stages.reward_health import check_health
 
         if (function := project.settings.reward.function) is not None:
             raise SettingsError(f"no reward model is needed: reward.function {function} gives the scores")
         name = named(run)
-        number = round or _round_of(project, name, "reward") or first_undone(project, "health")
-        _require_judged(project, number)
+        of_samples = project.settings.reward_model.of_samples
+        number = round or _round_of(project, name, "reward") or (1 if of_samples else first_undone(project, "health"))
+        if not of_samples:
+            _require_judged(project, number)
         result["round"] = number
         result["reward"] = train_reward(project, number, initial_of(project), name)
-        health = check_health(project, number, result["reward"], name and f"{name}-health")
-        result.update(healthy=health["healthy"], accuracy=health["accuracy"]["value"])
+        health = check_health(project, result["reward"])
+        result["healthy"] = health["healthy"]
+        result.update({name: found["value"] for name in HEALTH_FIGURES if (found := health.get(name))})
 
 
 def rl(
@@ -155,13 +165,13 @@ def rl(
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import first_undone, initial_of, policy_before, reward_of
         from assent.stages.improve import Start, improve
-        from assent.stages.reward import check_health
+        from assent.stages.reward_health import check_health
 
         name = named(run)
         number = round or _round_of(project, name, "rl") or first_undone(project, "rl")
         start = Start(policy_before(project, number), initial_of(project), reward_of(project, number))
         if start.reward is not None:
-            check_health(project, number, start.reward)
+            check_health(project, start.reward)
         result["round"] = number
         result["policy"] = improve(project, number, start, name)
 

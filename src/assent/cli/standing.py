@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from assent.pipeline import Outcome
 from assent.stages.language import has_demonstrations, import_checkpoint
+from assent.stages.reward import given_reward
 from assent.stages.rounds import rounds_so_far
 from assent.store import get_run
 from assent.types.errors import DataError
@@ -51,13 +52,18 @@ def policy_before(project: Project, round: int) -> str:
 
 
 def reward_of(project: Project, round: int) -> str | None:
-    """The reward model of a round; None where a callable gives the scores.
+    """The reward model that is given, or the round's own; None where a callable gives the scores.
 
     Raises:
         DataError: it is not there yet.
     """
-    if project.settings.reward.function is not None:
+    settings = project.settings
+    if settings.reward.function is not None:
         return None
+    if settings.reward.model is not None:
+        return given_reward(project, settings.reward.model)
+    if settings.reward_model.of_samples:
+        round = 1
     return result_of(project, f"round{round}-reward", "reward", f"assent reward --round {round}")
 
 

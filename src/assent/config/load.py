@@ -235,6 +235,8 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(str(name))} = {_toml(item)}" for name, item in value.items()) + "}"
     if value is None:
         return '"none"'
     # JSON's escapes are TOML's too; the one control character that JSON lets pass is DEL.

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
 from assent.config.preference import DPOSettings, PreferenceChoice
+from assent.config.reward_model import RewardModelSettings, RewardSettings
 from assent.config.section import Section
 
 
@@ -123,33 +124,9 @@ class PeopleSettings(Section):
         0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
     )
     overlap: int = Field(3, ge=2, description="people per held-out task, whose agreement is the reward model's ceiling")
-
-
-class RewardSettings(Section):
-    """Where scores come from: a model of people's judgements, or any Python callable."""
-
-    function: str | None = Field(
-        None, description="module:function(prompts, completions) -> scores; no reward model then"
+    criteria_marks: bool = Field(
+        False, description="people also mark every completion per criterion, for reward_model.criteria"
     )
-    cost_function: str | None = Field(
-        None, description="module:function(prompts, completions) -> costs, higher is worse; see algorithm.cost_limit"
-    )
-
-
-class RewardModelSettings(Section):
-    """Training the reward model on people's rankings."""
-
-    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon suits models pretrained with it")
-    loss: Literal["pairwise", "best-of-k"] = Field("pairwise", description="best-of-k uses only who came first")
-    learning_rate: float = Field(2e-4, gt=0)
-    epochs: float = Field(1.0, gt=0, description="one: it over-fits fast (Stiennon 2020)")
-    warm_start: bool = Field(True, description="from round 2 on, go on from the reward model of the round before")
-    rankings_per_step: int = Field(16, ge=1, description="all pairs of a ranking stay in one batch (InstructGPT)")
-    warmup_steps: int = Field(5, ge=0)
-    weight_decay: float = Field(0.01, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    reference_samples: int = Field(256, ge=8, description="completions on which scores are set to mean 0, variance 1")
-    checkpoint_every: int = Field(20, ge=1, description="steps")
 
 
 class HealthSettings(Section):
@@ -163,6 +140,9 @@ class HealthSettings(Section):
     )
     max_calibration_error: float = Field(0.15, gt=0, description="expected calibration error of P(first preferred)")
     max_length_correlation: float = Field(0.8, gt=0, le=1, description="|Spearman| of score and length in tokens")
+    min_explained: float = Field(
+        0.1, ge=0, lt=1, description="of regression: share of the held-out rewards' variance (R²) that it explains"
+    )
     max_score_difference: float = Field(1e-3, gt=0, description="of one text between batch sizes, paddings and packing")
 
 
@@ -257,11 +237,12 @@ class Settings(Section):
             raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
         if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
             raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
-        learns_from_file = self.loop.improve == "preference" and self.preference.comparisons is not None
-        if self.people.kind == "none" and self.reward.function is None and not learns_from_file:
+        pairs = self.preference.comparisons if self.loop.improve == "preference" else None
+        given = (self.reward.function, self.reward.model, self.reward_model.samples, pairs)
+        if self.people.kind == "none" and not any(given):
             raise ValueError(
-                "people.kind = 'none' leaves nothing to learn from: give reward.function, or preference.comparisons"
-                " with loop.improve = 'preference'"
+                "people.kind = 'none' leaves nothing to learn from: give reward.function, reward.model or"
+                " reward_model.samples; or preference.comparisons with loop.improve = 'preference'"
             )
         share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
         if share > 1:

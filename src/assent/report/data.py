@@ -50,6 +50,7 @@ class Health(TypedDict, total=False):
     calibration: list[CalibrationBin]
     calibration_error: Number
     length_correlation: Number
+    length_correlation_before: Number  # with what length explained of the labels; None where nothing was left out
     score_differences: dict[str, Number]
     pairs: int
 

@@ -11,7 +11,7 @@ from assent.config.preference import KTOSettings, PreferenceSettings
 from assent.data.chat import ChatFormat
 from assent.data.files import WrittenComparison, read_comparisons
 from assent.stages.project import Project
-from assent.stages.reward import read_rankings
+from assent.stages.reward_labels import read_rankings
 from assent.store import get_completions, get_prompts, hash_json
 from assent.store.runs import finish_run
 from assent.training.order import permutation

@@ -147,6 +147,7 @@ def _health(found: Mapping[str, Any], forced: bool) -> Health:
         ],
         "calibration_error": found["calibration_error"],
         "length_correlation": found["length_correlation"],
+        "length_correlation_before": found.get("length_correlation_before"),
         "score_differences": dict(found["score_differences"]),
         "pairs": found["pairs"],
     }

@@ -22,7 +22,7 @@ from assent.stages.comparisons import (
     written_comparisons,
 )
 from assent.stages.project import Project
-from assent.stages.reward import freeze_dataset
+from assent.stages.reward_labels import freeze_dataset
 from assent.store.runs import finish_run
 from assent.training.loop import LoopSettings, run_steps
 from assent.training.preference import PreferenceTraining, passes_of, plan_of, preference_training
