@@ -39,7 +39,7 @@ def prompts(tmp_path: Path) -> Path:
 
 
 def test_all_commands_are_there() -> None:
-    wanted = "init demo pretrain sft sample simulate reward rl dpo eval loop report lineage doctor rank settings"
+    wanted = "init demo pretrain sft sample simulate reward rl dpo best-of eval loop report lineage doctor rank settings"
     assert sorted(wanted.split()) == COMMANDS
 
 
