@@ -19,9 +19,9 @@ from tests.science.sampled_bandit import ACTIONS, CONTEXTS, KL_COEF, build, dist
 Sizes = tuple[int, int]
 SMALL: Sizes = (3, 6)
 FULL: Sizes = (CONTEXTS, ACTIONS)
-STEPS = {SMALL: 120, FULL: 300}
+STEPS = {SMALL: 60, FULL: 300}
 GROUP = {SMALL: 32, FULL: 128}  # rollouts of each context in each step
-RATE = {SMALL: 0.002, FULL: 0.002}
+RATE = {SMALL: 0.003, FULL: 0.002}
 
 SECTION = Section(
     key="bandit-sampled",
