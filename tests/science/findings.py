@@ -2,7 +2,8 @@
 
 A test module describes a `Section` and its tests add to it through the `findings` fixture, which prints each row. With
 `--draw docs` (`make science`) the run, if every test passed, writes `docs/science.md` and the figures beside it. The
-sections of tests that did not run stay as they are.
+sections of tests that did not run stay as they are. What a test module without a section prints is shown as it is,
+under the first line of the module's docstring.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from assent.report.charts import Rule, Series
 from assent.report.picture import picture
@@ -60,6 +62,8 @@ class Findings:
     def __init__(self) -> None:
         self.rows: dict[Section, list[tuple[str, ...]]] = defaultdict(list)
         self.lines: dict[str, list[Series]] = defaultdict(list)
+        self.printed: dict[str, list[str]] = defaultdict(list)  # by the test module, from the repository's root
+        self.titles: dict[str, str] = {}
 
     def row(self, section: Section, *cells: str | float) -> None:
         """A row of the section's table. Numbers are rounded to four digits."""
@@ -84,12 +88,24 @@ class Findings:
         kept = [point for i, point in enumerate(points) if i % stride == 0 or i == len(points) - 1]
         self.lines[figure].append(Series(name, hue, kept, dashed=dashed, joined=joined))
 
+    def heard(self, module: ModuleType, text: str) -> None:
+        """What a test of this module printed."""
+        if lines := [line for line in text.splitlines() if line.strip()]:
+            source = "/".join(Path(module.__file__ or "").parts[-3:])
+            self.printed[source] += lines
+            self.titles[source] = (module.__doc__ or source).strip().splitlines()[0].rstrip(".")
+
     def write(self, folder: Path) -> None:
         """The page, with the sections that were measured now in place of those of before, and their figures."""
         page = folder / "science.md"
         parts = {name: text for name, text in _SECTION.findall(page.read_text("utf-8"))} if page.exists() else {}
         for section in self.rows:
             parts[f"{section.order:02}-{section.key}"] = self._section(section, folder)
+        for source, lines in self.printed.items():
+            if source not in {section.source for section in self.rows}:
+                key = Path(source).stem.removeprefix("test_").replace("_", "-")
+                told = "\n".join(["```text", *lines, "```"])
+                parts[f"50-{key}"] = f"## {self.titles[source]}\n\n{_command(source)}\n{told}"
         text = _HEAD + "\n".join(f"<!-- section {name} -->\n{parts[name].strip()}\n" for name in sorted(parts))
         page.write_text(text, encoding="utf-8")
 
@@ -113,5 +129,9 @@ class Findings:
                 shown.append(f'<img src="science/{file.name}" alt="{figure.title}" width="560">\n\n*{figure.title}*\n')
         rows = [section.columns, ("---",) * len(section.columns), *self.rows[section]]
         lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-        command = f"    .venv/bin/pytest {section.source} -m 'not gpu' -rP\n"
-        return "\n".join([f"## {section.title}\n", section.text.strip() + "\n", command, *shown, *lines])
+        head = [f"## {section.title}\n", section.text.strip() + "\n", _command(section.source)]
+        return "\n".join([*head, *shown, *lines])
+
+
+def _command(source: str) -> str:
+    return f"    .venv/bin/pytest {source} -m 'not gpu' -rP\n"
