@@ -59,7 +59,7 @@ class World(Protocol):
         ...
 
     def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
-        """(prompt, answer) pairs for supervised fine-tuning; train prompts only. None: the base is the first policy."""
+        """(prompt, answer) pairs for supervised fine-tuning; train prompts only. Empty: the base goes first."""
         ...
 
     def prompts(self, split: str) -> list[Prompt]:
