@@ -13,15 +13,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from assent.cli.options import HERE, Where
-from assent.cli.ranking import Command, parse_ranking
+from assent.cli.ranking import Command, parse_best, parse_ranking
 from assent.cli.tasks import require_open_runs
 from assent.config import load_settings
 from assent.store import Judgements, Run, Store, Workspace, add_person, counts, open_tasks, rankings
 from assent.types.errors import DataError
-from assent.types.feedback import Assignment, Judgement, PersonKind
+from assent.types.feedback import Assignment, Judgement, LabelKind, PersonKind
 from assent.types.seeds import derive_seed
 
-RULE = "Best first, '=' between equals: [bold]2 1=3 4[/] means 2, then 1 and 3 alike, then 4. [dim]s: skip, q: quit[/]"
+RULES = {
+    LabelKind.RANKING: (
+        "Best first, '=' between equals: [bold]2 1=3 4[/] means 2, then 1 and 3 alike, then 4. [dim]s: skip, q: quit[/]"
+    ),
+    LabelKind.BEST_OF_K: "The number of the best one: [bold]2[/]. [dim]s: skip, q: quit[/]",
+}
 
 
 def rank(
@@ -103,13 +108,14 @@ class _Sitting:
             except EOFError:
                 return Command.QUIT
             try:
-                found = parse_ranking(line, assignment.order_shown)
+                parse = parse_best if assignment.label is LabelKind.BEST_OF_K else parse_ranking
+                found = parse(line, assignment.order_shown)
                 if isinstance(found, Command):
                     return found
                 seconds = round(time.monotonic() - started, 1)
                 return Judgement(found, assignment.order_shown, assignment.label, seconds=seconds)
             except ValueError as error:
-                self.console.print(f"[red]{escape(str(error))}[/]\n{RULE}")
+                self.console.print(f"[red]{escape(str(error))}[/]\n{RULES[assignment.label]}")
 
 
 def show(assignment: Assignment, console: Console) -> None:
@@ -121,7 +127,7 @@ def show(assignment: Assignment, console: Console) -> None:
     for number, index in enumerate(assignment.order_shown, start=1):
         console.print(f"\n[bold cyan]{number}[/]")
         console.print(printable(assignment.completions[index]), markup=False, highlight=False)
-    console.print(f"\n{RULE}")
+    console.print(f"\n{RULES[assignment.label]}")
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from statistics import mean
 
 import pytest
@@ -147,10 +148,9 @@ def test_labelled_texts_are_balanced_true_and_divided_by_content() -> None:
         labelled_texts("train", 0, 3)
 
 
-def test_files_are_lines_of_text_and_label() -> None:
-    found = files(3)
-    assert set(found) == {"labelled.jsonl", "labelled-test.jsonl"}
-    lines = [json.loads(line) for line in found["labelled-test.jsonl"].splitlines()]
-    assert len(lines) == 1000
-    assert all(set(line) == {"text", "label"} and line["label"] in (0, 1) for line in lines)
-    assert found == files(3)
+def test_the_file_of_a_workspace_holds_texts_labels_and_splits() -> None:
+    (text,) = files(3).values()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert Counter(line["split"] for line in lines) == {"train": 4000, "test": 1000}
+    assert all(set(line) == {"text", "label", "split"} and line["label"] in (0, 1) for line in lines)
+    assert files(3) == {"labelled.jsonl": text}

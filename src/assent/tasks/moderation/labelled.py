@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 
 from assent.tasks.moderation.gold import is_toxic
 from assent.tasks.moderation.replies import reply
@@ -13,8 +12,9 @@ from assent.types.seeds import derive_seed
 
 TEST_SHARE = 5  # one text in so many is held out, by its content
 
-FILES = {"labelled.jsonl": ("train", 4000), "labelled-test.jsonl": ("test", 1000)}
-"""File in a new workspace -> (split, number of texts)."""
+FILE = "labelled.jsonl"
+COUNTS = {"train": 4000, "test": 1000}
+"""Split -> how many texts of it the file in a new workspace holds."""
 
 
 def labelled_texts(split: str, seed: int, count: int) -> list[tuple[str, int]]:
@@ -44,11 +44,11 @@ def _is_test(text: str) -> bool:
     return derive_seed("moderation", "split", text) % TEST_SHARE == 0
 
 
-def jsonl(texts: Sequence[tuple[str, int]]) -> str:
-    """A line of `{"text": ..., "label": 0 or 1}` each."""
-    return "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in texts)
-
-
 def files(seed: int) -> dict[str, str]:
-    """The files of labelled texts that a workspace of this task begins with, by name."""
-    return {name: jsonl(labelled_texts(split, seed, count)) for name, (split, count) in FILES.items()}
+    """The file that a workspace of this task begins with: a line {"text", "label": 0 or 1, "split"} for each text."""
+    lines = [
+        json.dumps({"text": text, "label": label, "split": split})
+        for split, count in COUNTS.items()
+        for text, label in labelled_texts(split, seed, count)
+    ]
+    return {FILE: "".join(line + "\n" for line in lines)}
