@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from assent.cli.rank import printable
-from assent.cli.ranking import Command, parse_ranking
+from assent.cli.ranking import Command, parse_best, parse_ranking
 from assent.store import Judgements, Workspace, counts, list_people, open_tasks, rankings
-from assent.types.feedback import PersonKind
+from assent.types.feedback import LabelKind, PersonKind
 from tests.checkpoints import Shape
 from tests.command_line import assent, flags
 
@@ -101,6 +101,30 @@ def test_typed_rankings(typed: str, ranks: tuple[int, ...]) -> None:
     # Shown first is completion 2, then 0, then 1. So "2 1 3" puts completion 0 first, then 2, then 1; and in
     # "3 2=1" completion 1 is first, 0 and 2 share the second place.
     assert parse_ranking(typed, (2, 0, 1)) == ranks
+
+
+def test_the_best_alone() -> None:
+    assert parse_best(" 2 ", (2, 0, 1)) == (1, 2, 2)  # shown second is completion 0
+    assert parse_best("s", (2, 0, 1)) is Command.SKIP
+    for typed, said in (("", "nothing"), ("4", "no completion 4"), ("1 2", "'1 2' is no number")):
+        with pytest.raises(ValueError, match=said):
+            parse_best(typed, (2, 0, 1))
+
+
+def test_people_pick_the_best_where_that_is_asked(tmp_path: Path, checkpoint: Callable[[Shape], Path]) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(f'{{"prompt": "What is {number} and {number}?"}}\n' for number in range(20)))
+    asked = flags({**SETTINGS, "people.label": "best-of-k"})
+    assert assent("init", tmp_path / "w", "--model", checkpoint("llama"), "--prompts", prompts, *asked).code == 0
+    assert assent("loop", cwd=tmp_path / "w").code == 7
+    done = assent("rank", "--name", "Ada", cwd=tmp_path / "w", typed="1=2 3\n3\nq\n")
+    assert "no number" in done.out and "The number of the best one" in done.out
+    with Workspace.open(tmp_path / "w").open_store() as store:
+        (said,) = rankings(store)
+        assert said.label is LabelKind.BEST_OF_K
+        shown = Judgements(store).get(said.judgement_id).order_shown
+        assert [said.ranks[index] for index in shown] == [2, 2, 1]
+        assert len(said.comparisons()) == 2
 
 
 @pytest.mark.parametrize(("typed", "command"), [("s", Command.SKIP), ("Q", Command.QUIT), (" quit ", Command.QUIT)])

@@ -17,7 +17,7 @@ from assent.cli.opening import console_for
 from assent.cli.options import AsJson, Recipes, Reward
 from assent.cli.overrides import read_settings
 from assent.cli.settings_file import given_settings
-from assent.store import Workspace
+from assent.store import Workspace, write_atomic
 from assent.types.errors import DataError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def init(
     found = check_inputs(settings)
     with nothing_left_behind(workspace.path):
         Workspace.create(workspace.path, given_settings(settings))
+        write_task_files(workspace, settings)
     console = console_for(as_json)
     counts = " and ".join(f"{number} {split}" for split, number in found.items())
     console.print(f"made {workspace.path}: {counts} prompts", highlight=False, markup=False, soft_wrap=True)
@@ -60,6 +61,16 @@ def init(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
         print(json.dumps({"workspace": str(workspace.path), "prompts": found}))
+
+
+def write_task_files(workspace: Workspace, settings: Settings) -> None:
+    """The files that a workspace of the bundled task begins with, e.g. labelled texts for a classifier."""
+    from assent.tasks import FILES
+
+    if settings.task is None or settings.task not in FILES:
+        return
+    for name, text in FILES[settings.task](settings.seed).items():
+        write_atomic(workspace.path / name, text)
 
 
 def next_steps(settings: Settings, workspace: Path) -> list[str]:
@@ -93,6 +104,10 @@ def _flags(
         task = "household"
     if task is not None:
         flags.append(f"--task={task}")
+        from assent.tasks import TEMPLATES
+
+        if task in TEMPLATES and not recipes and not any(flag.startswith("--prompts.template=") for flag in flags):
+            flags.append(f"--prompts.template={json.dumps(TEMPLATES[task])}")
     return flags
 
 

@@ -9,30 +9,35 @@ from typing import Annotated
 
 import typer
 
+from assent.cli.init import nothing_left_behind, write_task_files
 from assent.cli.opening import console_for, opened_project
 from assent.cli.options import HERE, AsJson, Force, Recipes, Reward, Where
 from assent.cli.overrides import read_settings
 from assent.cli.settings_file import given_settings
 from assent.config import load_settings
 from assent.store import Workspace
+from assent.tasks import load_world
 from assent.types.errors import WorkspaceError
 
 
 def demo(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="its workspace", show_default=False)] = Path("demo"),
+    task: Annotated[
+        str | None, typer.Option("--task", help="a bundled task, with its recipe", show_default="household")
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Two rounds of the whole loop on the bundled task, with simulated people; about eight minutes on two CPU cores.
+    """The whole loop on a bundled task, with simulated people; household: about eight minutes on two CPU cores.
 
     Run it again after an interruption, and it goes on where it stopped.
     """
     overrides: list[str] = context.obj
     workspace = Workspace(folder)
     if not workspace.exists:
-        _make_demo(folder, overrides)
-    elif load_settings([workspace.settings_file]).task is None:
+        _make_demo(workspace, task or "household", overrides)
+    elif (found := load_settings([workspace.settings_file]).task) is None or task not in (None, found):
         raise WorkspaceError(f"{workspace.path} is another project's workspace", "name another folder: assent demo DIR")
     run(folder, None, overrides, None, force, as_json)
 
@@ -82,10 +87,12 @@ def run(
         tell_outcome(project, outcome, console, as_json, time.monotonic() - started)
 
 
-def _make_demo(folder: Path, overrides: list[str]) -> None:
-    source = files("assent").joinpath("recipes", "household.toml")
+def _make_demo(workspace: Workspace, task: str, overrides: list[str]) -> None:
+    source = files("assent").joinpath("recipes", f"{load_world(task).name}.toml")
     if overrides:
         text = given_settings(read_settings([Path(str(source))], overrides))
     else:
         text = source.read_text(encoding="utf-8")
-    Workspace.create(folder, text)
+    with nothing_left_behind(workspace.path):
+        Workspace.create(workspace.path, text)
+        write_task_files(workspace, load_settings([workspace.settings_file]))

@@ -11,7 +11,7 @@ from rich.table import Table
 from assent.report import write_report
 from assent.report.wording import mark, number, percent, percent_interval
 from assent.stages.figures import report_data, summary
-from assent.types.feedback import CRITERIA
+from assent.types.feedback import marks_in_order
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,12 +51,15 @@ def marks_table(data: ReportData) -> Table:
     """The gold judge's marks of each policy on held-out prompts, and how far it went from the reference."""
     table = Table(title="held-out prompts, gold judge's marks in [0, 1]", title_justify="left", box=None)
     table.add_column("policy")
-    for name in ("overall", *CRITERIA, "KL (nats)"):
+    policies = data.get("criteria", {})
+    held = {name for marks in policies.values() for name in marks}
+    shown = ["overall", *(name for name in marks_in_order(held) if name not in ("fluency", "overall"))]
+    for name in (*shown, "KL (nats)"):
         table.add_column(name, justify="right")
     kls = {f"round {each['round']}": _kl(each.get("verdict")) for each in data.get("rounds", [])}
     names = {"base": "base", "sft": "SFT"}
-    for who, marks in data.get("criteria", {}).items():
-        cells = [mark(marks[name]["value"]) if name in marks else mark(None) for name in ("overall", *CRITERIA)]
+    for who, marks in policies.items():
+        cells = [mark(marks[name]["value"]) if name in marks else mark(None) for name in shown]
         kl = kls.get(who, 0.0 if who == "sft" else None)
         table.add_row(names.get(who, who), *cells, number(kl))
     return table

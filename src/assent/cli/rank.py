@@ -13,15 +13,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from assent.cli.options import HERE, Where
-from assent.cli.ranking import Command, parse_marks, parse_ranking
+from assent.cli.ranking import Command, parse_best, parse_marks, parse_ranking
 from assent.cli.tasks import require_open_runs
-from assent.config import load_settings
+from assent.config import Settings, load_settings
 from assent.store import Judgements, Run, Store, Workspace, add_person, counts, open_tasks, rankings
+from assent.tasks import load_world
 from assent.types.errors import DataError
-from assent.types.feedback import CRITERIA, Assignment, Judgement, PersonKind
+from assent.types.feedback import CRITERIA, Assignment, Judgement, LabelKind, PersonKind, marks_in_order
 from assent.types.seeds import derive_seed
 
-RULE = "Best first, '=' between equals: [bold]2 1=3 4[/] means 2, then 1 and 3 alike, then 4. [dim]s: skip, q: quit[/]"
+RULES = {
+    LabelKind.RANKING: (
+        "Best first, '=' between equals: [bold]2 1=3 4[/] means 2, then 1 and 3 alike, then 4. [dim]s: skip, q: quit[/]"
+    ),
+    LabelKind.BEST_OF_K: "The number of the best one: [bold]2[/]. [dim]s: skip, q: quit[/]",
+}
 
 
 def rank(
@@ -37,7 +43,7 @@ def rank(
     """
     place = Workspace.open(workspace)
     settings = load_settings([place.settings_file])
-    criteria = CRITERIA if settings.people.criteria_marks else ()
+    criteria = _criteria(settings) if settings.people.criteria_marks else ()
     console = Console()
     with place.open_store() as store:
         runs = require_open_runs(store, round)
@@ -55,6 +61,14 @@ def rank(
     console.print(f"{done} judgements recorded; {left} still wanted" + ("" if left else ": `assent loop` goes on"))
     if done == 0 and left:
         raise typer.Exit(DataError.exit_code)
+
+
+def _criteria(settings: Settings) -> tuple[str, ...]:
+    """What is marked: a bundled world's own criteria, or those of an assistant's answers."""
+    if settings.task is None:
+        return CRITERIA
+    world = load_world(settings.task)
+    return tuple(marks_in_order(world.marks(world.prompts("train")[0], "").criteria()))
 
 
 @dataclass
@@ -106,9 +120,10 @@ class _Sitting:
             except EOFError:
                 return Command.QUIT
             try:
-                found = parse_ranking(line, assignment.order_shown)
+                parse = parse_best if assignment.label is LabelKind.BEST_OF_K else parse_ranking
+                found = parse(line, assignment.order_shown)
             except ValueError as error:
-                self.console.print(f"[red]{escape(str(error))}[/]\n{RULE}")
+                self.console.print(f"[red]{escape(str(error))}[/]\n{RULES[assignment.label]}")
                 continue
             if isinstance(found, Command):
                 return found
@@ -147,7 +162,7 @@ def show(assignment: Assignment, console: Console) -> None:
     for number, index in enumerate(assignment.order_shown, start=1):
         console.print(f"\n[bold cyan]{number}[/]")
         console.print(printable(assignment.completions[index]), markup=False, highlight=False)
-    console.print(f"\n{RULE}")
+    console.print(f"\n{RULES[assignment.label]}")
 
 
 def printable(text: str) -> str:

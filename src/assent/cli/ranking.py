@@ -1,4 +1,4 @@
-"""A ranking as people type it."""
+"""A ranking, or a choice of the best, as people type it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,9 @@ def parse_ranking(text: str, order_shown: Sequence[int]) -> tuple[int, ...] | Co
     Raises:
         ValueError: it is none of these, or a number is missing, repeated or unknown; the message says which.
     """
-    said = text.strip().lower()
-    for command in Command:
-        if said in (command.value, command.name.lower()):
-            return command
-    if not said:
-        raise ValueError("nothing was typed")
+    said = _said(text)
+    if isinstance(said, Command):
+        return said
     groups = [group.split("=") for group in re.sub(r"\s*=\s*", "=", said).split()]
     numbers = [_number(word, len(order_shown)) for group in groups for word in group]
     for number in numbers:
@@ -61,6 +58,30 @@ def parse_marks(text: str, order_shown: Sequence[int]) -> tuple[float, ...]:
             raise ValueError(f"'{word}' is no mark: a whole number from 0 (worst) to 10 (best)")
         marks[place] = int(word) / 10
     return tuple(marks)
+
+
+def parse_best(text: str, order_shown: Sequence[int]) -> tuple[int, ...] | Command:
+    """`3` as ranks in the task's own order of completions: 1 for the best, 2 for all others.
+
+    Raises:
+        ValueError: it is neither a command nor the number of one completion.
+    """
+    said = _said(text)
+    if isinstance(said, Command):
+        return said
+    best = order_shown[_number(said, len(order_shown)) - 1]
+    return tuple(1 if index == best else 2 for index in range(len(order_shown)))
+
+
+def _said(text: str) -> str | Command:
+    """What was typed, in lower case, or the command that it is."""
+    said = text.strip().lower()
+    for command in Command:
+        if said in (command.value, command.name.lower()):
+            return command
+    if not said:
+        raise ValueError("nothing was typed")
+    return said
 
 
 def _number(word: str, count: int) -> int:

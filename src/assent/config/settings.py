@@ -117,6 +117,10 @@ class PeopleSettings(Section):
     biased_share: float = Field(0.2, ge=0, le=0.5, description="with position bias, and as many with length bias")
     rankings_per_round: int = Field(1200, ge=1, description="judgements asked for in a round, overlap included")
     completions_per_ranking: int = Field(4, ge=2, le=6, description="K")
+    label: Literal["ranking", "best-of-k"] = Field(
+        "ranking",
+        description="what is asked for training: all K ranked (InstructGPT), or the best of them (Ziegler 2019)",
+    )
     initial_share: float = Field(
         0.34, ge=0, lt=1, description="of a ranking's completions, by the initial policy, once another is in service"
     )

@@ -16,7 +16,7 @@ import numpy as np
 from assent.feedback.intervals import Floats
 from assent.feedback.simulated import TIE_MARGIN, SimulatedPerson, Temper, with_noise
 from assent.types.errors import SettingsError
-from assent.types.feedback import Marks
+from assent.types.feedback import AnyMarks
 from assent.types.seeds import derive_seed
 
 _LOWEST, _HIGHEST = 1e-4, 1e2  # scales of noise between which to look, in units of utility
@@ -24,7 +24,7 @@ _LOWEST, _HIGHEST = 1e-4, 1e2  # scales of noise between which to look, in units
 
 def calibrate_noise(
     people: Sequence[SimulatedPerson],
-    sets: Sequence[Sequence[Marks]],
+    sets: Sequence[Sequence[AnyMarks]],
     target: float,
     seed: int,
     lengths: Sequence[Sequence[float]] | None = None,
@@ -62,7 +62,7 @@ def calibrate_noise(
 
 def expected_agreement(
     people: Sequence[SimulatedPerson],
-    sets: Sequence[Sequence[Marks]],
+    sets: Sequence[Sequence[AnyMarks]],
     seed: int,
     lengths: Sequence[Sequence[float]] | None = None,
 ) -> float:
@@ -78,7 +78,7 @@ class _Pairs:
     """One person's differences of utility, first minus second, on all pairs of completions [P], and their bonus."""
 
     def __init__(
-        self, person: SimulatedPerson, sets: Sequence[Sequence[Marks]], lengths: Sequence[Sequence[float]]
+        self, person: SimulatedPerson, sets: Sequence[Sequence[AnyMarks]], lengths: Sequence[Sequence[float]]
     ) -> None:
         differences: list[float] = []
         first_chance: list[float] = []
@@ -123,7 +123,7 @@ def _sigmoid(x: Floats) -> Floats:
     return result
 
 
-def _stand_in_lengths(sets: Sequence[Sequence[Marks]], seed: int) -> list[list[float]]:
+def _stand_in_lengths(sets: Sequence[Sequence[AnyMarks]], seed: int) -> list[list[float]]:
     rng = random.Random(derive_seed(seed, "lengths"))
     return [[max(1.0, rng.gauss(30.0, 10.0)) for _ in marks] for marks in sets]
 

@@ -1,4 +1,4 @@
-"""Simulated people: latent values on helpful, honest and harmless, noise, and the flaws that real crowds have.
+"""Simulated people: latent values on each criterion, noise, and the flaws that real crowds have.
 
 They stand in for people where the truth must be known. Their judgements are recorded as simulated, always.
 A person's noise is Gumbel, so an ordinary person follows Bradley–Terry on each pair and Plackett–Luce on a ranking.
@@ -14,7 +14,16 @@ from enum import StrEnum
 from typing import Any
 
 from assent.config.settings import PeopleSettings
-from assent.types.feedback import CRITERIA, Assignment, Judgement, LabelKind, Marks, PersonKind, ranks_from_utilities
+from assent.types.feedback import (
+    CRITERIA,
+    AnyMarks,
+    Assignment,
+    Judgement,
+    LabelKind,
+    PersonKind,
+    marks_in_order,
+    ranks_from_utilities,
+)
 from assent.types.seeds import derive_seed
 
 TIE_MARGIN = 0.1  # in units of the noise: what a person cannot tell apart; one pair in twenty of equals ties
@@ -40,22 +49,21 @@ class SimulatedPerson:
     """A person made of numbers. What they say of a task depends on their seed and the task's id alone."""
 
     name: str
-    values: tuple[float, float, float]  # weights of helpful, honest, harmless; they sum to 1
+    values: tuple[float, ...]  # weights of the criteria; they sum to 1
     fluency_weight: float  # the mean of the marks is scaled by fluency to this power
     temper: Temper
     bias: float  # see BIAS_STRENGTH; 0 where the temper has none
     noise: float  # scale of the Gumbel noise, in units of utility
     seed: int
+    criteria: tuple[str, ...] = CRITERIA  # what the world's marks are about
 
-    def liking(self, marks: Marks) -> float:
+    def liking(self, marks: AnyMarks) -> float:
         """The person's honest utility of one completion, in [0, 1], before bias and noise."""
-        weighted = sum(
-            weight * mark
-            for weight, mark in zip(self.values, (marks.helpful, marks.honest, marks.harmless), strict=True)
-        )
+        given = marks.criteria()
+        weighted = sum(weight * given[name] for name, weight in zip(self.criteria, self.values, strict=True))
         return weighted * math.pow(max(marks.fluency, 0.0), self.fluency_weight)
 
-    def leanings(self, marks: Sequence[Marks], lengths: Sequence[float], first: int | None) -> list[float]:
+    def leanings(self, marks: Sequence[AnyMarks], lengths: Sequence[float], first: int | None) -> list[float]:
         """Utilities [K] without noise; `first` is the completion shown first (None: position left out)."""
         if self.temper is Temper.CARELESS:
             return [0.0] * len(marks)
@@ -68,7 +76,7 @@ class SimulatedPerson:
             return [u + self.bias * (index == first) for index, u in enumerate(likings)]
         return likings
 
-    def judge(self, assignment: Assignment, marks: Sequence[Marks], mark_criteria: bool = False) -> Judgement:
+    def judge(self, assignment: Assignment, marks: Sequence[AnyMarks], mark_criteria: bool = False) -> Judgement:
         """This person's judgement of a task, given the gold marks [K] of its completions in the task's own order.
 
         Args:
@@ -97,7 +105,7 @@ class SimulatedPerson:
             seconds=self._seconds(sum(lengths), rng),
         )
 
-    def _marks(self, task_id: int, marks: Sequence[Marks]) -> tuple[Mapping[str, float], ...]:
+    def _marks(self, task_id: int, marks: Sequence[AnyMarks]) -> tuple[Mapping[str, float], ...]:
         """Marks in tenths per criterion: the gold ones with this person's noise, in the sense of their temper."""
         rng = random.Random(derive_seed(self.seed, "marks", task_id))
         found = []
@@ -124,7 +132,7 @@ class SimulatedPerson:
         return {
             "kind": PersonKind.SIMULATED.value,
             "temper": self.temper.value,
-            "values": dict(zip(CRITERIA, self.values, strict=True)),
+            "values": dict(zip(self.criteria, self.values, strict=True)),
             "fluency_weight": self.fluency_weight,
             "bias": self.bias,
             "noise": self.noise,
@@ -140,20 +148,26 @@ class SimulatedPerson:
         """
         if profile.get("kind") != PersonKind.SIMULATED.value:
             raise ValueError(f"{name} is not a simulated person: profile kind {profile.get('kind')!r}")
-        helpful, honest, harmless = (float(profile["values"][criterion]) for criterion in CRITERIA)
+        names = tuple(marks_in_order(profile["values"]))  # JSON keeps no order of names
         return cls(
             name,
-            (helpful, honest, harmless),
+            tuple(float(profile["values"][criterion]) for criterion in names),
             float(profile["fluency_weight"]),
             Temper(profile["temper"]),
             float(profile["bias"]),
             float(profile["noise"]),
             int(profile["seed"]),
+            names,
         )
 
 
 def make_crowd(
-    count: int, settings: PeopleSettings, seed: int, prefix: str = "labeller", noise: float = 0.1
+    count: int,
+    settings: PeopleSettings,
+    seed: int,
+    prefix: str = "labeller",
+    noise: float = 0.1,
+    criteria: tuple[str, ...] = CRITERIA,
 ) -> list[SimulatedPerson]:
     """`count` people whose tempers have the settings' shares, each share rounded to whole people.
 
@@ -166,7 +180,10 @@ def make_crowd(
         raise ValueError(f"a crowd needs at least one person, got {count}")
     tempers = _tempers(count, settings)
     random.Random(derive_seed(seed, "tempers", prefix)).shuffle(tempers)
-    return [_make_person(f"{prefix}-{index:02d}", temper, seed, noise) for index, temper in enumerate(tempers, start=1)]
+    return [
+        _make_person(f"{prefix}-{index:02d}", temper, seed, noise, criteria)
+        for index, temper in enumerate(tempers, start=1)
+    ]
 
 
 def with_noise(people: Sequence[SimulatedPerson], noise: float) -> list[SimulatedPerson]:
@@ -192,20 +209,20 @@ def _tempers(count: int, settings: PeopleSettings) -> list[Temper]:
     return tempers + [Temper.ORDINARY] * (count - len(tempers))
 
 
-def _make_person(name: str, temper: Temper, seed: int, noise: float) -> SimulatedPerson:
+def _make_person(name: str, temper: Temper, seed: int, noise: float, criteria: tuple[str, ...]) -> SimulatedPerson:
     own_seed = derive_seed(seed, "person", name)
     rng = random.Random(own_seed)
-    # Dirichlet(8, 8, 8): mean 1/3 each, standard deviation 0.094.
-    draws = [rng.gammavariate(8.0, 1.0) for _ in CRITERIA]
-    helpful, honest, harmless = (draw / sum(draws) for draw in draws)
+    # Dirichlet(8, 8, 8) where there are three criteria: mean 1/3 each, standard deviation 0.094.
+    draws = [rng.gammavariate(8.0, 1.0) for _ in criteria]
     return SimulatedPerson(
         name,
-        (helpful, honest, harmless),
+        tuple(draw / sum(draws) for draw in draws),
         rng.uniform(0.75, 1.5),
         temper,
         BIAS_STRENGTH.get(temper, 0.0),
         noise,
         own_seed,
+        criteria,
     )
 
 

@@ -11,6 +11,11 @@ CRITERIA = {
     "helpful": "is it of use?",
     "honest": "is it true?",
     "harmless": "is it safe?",
+    "sentiment": "is it warm?",
+    "coverage": "does it say what matters?",
+    "faithfulness": "does it say only what was said?",
+    "brevity": "is it short?",
+    "civil": "is it free of insult?",
     "fluency": "is it language?",
     "overall": "all in all",
 }

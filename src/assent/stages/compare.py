@@ -15,7 +15,7 @@ from assent.stages.project import Project
 from assent.stages.sample import Writer
 from assent.store import Judgements, NewTask, add_completions, add_tasks, get_tasks, rankings, record_promotion
 from assent.store.runs import finish_run
-from assent.types.feedback import CRITERIA, LabelKind, Marks
+from assent.types.feedback import AnyMarks, LabelKind, all_marks
 from assent.types.messages import Prompt
 from assent.types.rollout import Rollout
 
@@ -130,7 +130,8 @@ def _result(
     old = versus(contest.old)
     kl = _kl(project, contest, written[contest.new])
     means = {name: mean_marks(found) for name, found in marks.items()}
-    changes = {c: {"old": means[contest.old][c], "new": means[contest.new][c]} for c in CRITERIA} if means else None
+    names = next(iter(marks.values()))[0].criteria() if marks else ()
+    changes = {c: {"old": means[contest.old][c], "new": means[contest.new][c]} for c in names} if means else None
     verdict = decide(old["people"], old["gold"], kl, settings.loop.kl_budget, changes)
     first = versus(contest.reference)
     return {
@@ -145,7 +146,7 @@ def _result(
 
 def _marks(
     project: Project, prompts: Sequence[Prompt], written: Mapping[str, Sequence[Rollout]]
-) -> dict[str, list[Marks]]:
+) -> dict[str, list[AnyMarks]]:
     judge = project.marks
     if judge is None:
         return {}
@@ -157,7 +158,7 @@ def _measure(
     contest: Contest,
     prompts: Sequence[Prompt],
     written: Mapping[str, Sequence[Rollout]],
-    marks: Mapping[str, Sequence[Marks]],
+    marks: Mapping[str, Sequence[AnyMarks]],
 ) -> dict[str, list[float]] | None:
     """The gold judge's overall mark of each answer; without a judge, the user's reward function; else nothing."""
     if marks:
@@ -171,9 +172,9 @@ def _measure(
     }
 
 
-def _intervals(marks: Sequence[Marks], index: Sequence[int], seed: int, resamples: int) -> dict[str, Any]:
-    names = (*CRITERIA, "fluency", "overall")
-    return {n: bootstrap_mean([getattr(mark, n) for mark in marks], index, seed, resamples).as_dict() for n in names}
+def _intervals(marks: Sequence[AnyMarks], index: Sequence[int], seed: int, resamples: int) -> dict[str, Any]:
+    named = [all_marks(mark) for mark in marks]
+    return {n: bootstrap_mean([each[n] for each in named], index, seed, resamples).as_dict() for n in named[0]}
 
 
 def _kl(project: Project, contest: Contest, rollouts: Sequence[Rollout]) -> float:

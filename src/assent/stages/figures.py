@@ -15,9 +15,8 @@ from assent.stages.rounds import RoundRuns, Standing, interval, rounds_so_far, s
 from assent.stages.samples import samples
 from assent.store import counts, get_run, list_people, rankings
 from assent.training.loop import read_metrics
-from assent.types.feedback import CRITERIA, PersonKind
+from assent.types.feedback import CRITERIA, PersonKind, marks_in_order
 
-MARKS = (*CRITERIA, "fluency", "overall")
 PREFERENCE_FIGURES = ("accuracy", "margin", "log_ratio")
 STEP_FIGURES = ("kl", "score", "reward", "entropy", "kl_coef", "length", "clip_fraction", "heldout_proxy", "heldout_kl")
 
@@ -97,10 +96,9 @@ def _mean_criteria(
     """Mean marks of base, SFT and the policy in service, from one and the same evaluation where there is one."""
     measured = final or next((each for each in reversed(rounds) if each.promoted is not None), None)
     chosen = {"base": (measured, stood.base), "sft": (measured, stood.initial), "rlhf": (final, stood.policy)}
-    return {
-        who: {name: _value(_marks_of(each, policy).get(name)) for name in MARKS}
-        for who, (each, policy) in chosen.items()
-    }
+    found = {who: _marks_of(each, policy) for who, (each, policy) in chosen.items()}
+    names = marks_in_order(name for marks in found.values() for name in marks) or [*CRITERIA, "fluency", "overall"]
+    return {who: {name: _value(marks.get(name)) for name in names} for who, marks in found.items()}
 
 
 def _criteria(rounds: Sequence[RoundRuns], stood: Standing) -> dict[str, dict[str, Interval]]:
@@ -113,7 +111,7 @@ def _criteria(rounds: Sequence[RoundRuns], stood: Standing) -> dict[str, dict[st
     chosen |= {f"round {each.number}": (each, each.input("eval", "new") or "") for each in measured}
     found = {who: _marks_of(each, policy) for who, (each, policy) in chosen.items()}
     return {
-        who: {name: mark for name in MARKS if (mark := interval(marks.get(name)))}
+        who: {name: mark for name in marks_in_order(marks) if (mark := interval(marks.get(name)))}
         for who, marks in found.items()
         if marks
     }

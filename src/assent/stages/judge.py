@@ -18,7 +18,7 @@ from assent.store import (
 )
 from assent.training.interrupt import raise_if_stopped
 from assent.types.errors import SettingsError, WaitingForPeople
-from assent.types.feedback import PersonKind
+from assent.types.feedback import PersonKind, marks_in_order
 from assent.types.protocols import MarksFn
 
 LABELLERS, EVALUATORS = "labeller", "evaluator"
@@ -75,10 +75,11 @@ def simulated_people(project: Project, crowd: str, run_id: str, marks: MarksFn) 
     if found:
         return found
     settings = project.settings.people
-    labellers = make_crowd(settings.count, settings, project.seed("people"), LABELLERS)
+    criteria = tuple(marks_in_order(marks(project.prompts["train"][0], "").criteria()))
+    labellers = make_crowd(settings.count, settings, project.seed("people"), LABELLERS, criteria=criteria)
     labellers = _calibrated(project, labellers, run_id, marks)
     # Who only ever evaluates is of the same mixed sort, careless and adversarial people included.
-    evaluators = make_crowd(settings.evaluators, settings, project.seed("evaluators"), EVALUATORS)
+    evaluators = make_crowd(settings.evaluators, settings, project.seed("evaluators"), EVALUATORS, criteria=criteria)
     evaluators = with_noise(evaluators, labellers[0].noise)
     everyone = [*labellers, *evaluators]
     ids = add_people(project.store, [NewPerson(p.name, PersonKind.SIMULATED, p.profile()) for p in everyone])

@@ -166,8 +166,7 @@ def _require_unchanged(project: Project, folder: Path, digest: str) -> None:
 
 def has_demonstrations(project: Project) -> bool:
     """Whether there is anything to fine-tune on; without, the base model is the initial policy."""
-    settings = project.settings
-    return settings.sft.demonstrations is not None or (settings.task is not None and settings.prompts.path is None)
+    return project.settings.sft.demonstrations is not None or bool(_of_the_task(project))
 
 
 def demonstrations_of(project: Project) -> list[tuple[Prompt, str]] | None:
@@ -187,8 +186,13 @@ def demonstrations_of(project: Project) -> list[tuple[Prompt, str]] | None:
                     "what is trained on cannot be held out: remove the line, or give the prompt the split 'train'",
                 )
         return found
-    if project.world is None or not has_demonstrations(project):
-        return None
+    return _of_the_task(project) or None
+
+
+def _of_the_task(project: Project) -> list[tuple[Prompt, str]]:
+    """The bundled task's demonstrations: none where there is no task, or where it is asked something else."""
+    if project.world is None or project.settings.prompts.path is not None:
+        return []
     return project.world.demonstrations(project.seed("demonstrations"))
 
 

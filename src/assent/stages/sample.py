@@ -85,7 +85,7 @@ def sample(project: Project, round: int, policy: str, initial: str | None = None
             NewTask(
                 project.prompt_ids["train"][index],
                 tuple(completion for by_author in written for completion in by_author[place]),
-                LabelKind.RANKING,
+                LabelKind(project.settings.people.label),
                 overlap=project.settings.people.overlap if held_out else 1,
                 purpose="holdout" if held_out else "train",
             )

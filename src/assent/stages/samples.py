@@ -8,7 +8,6 @@ from assent.report.data import Answer, Sample
 from assent.stages.project import Project
 from assent.stages.rounds import RoundRuns, Standing
 from assent.store import completions_of_run, get_prompts
-from assent.types.feedback import CRITERIA
 from assent.types.messages import Prompt
 
 SAMPLES = 10
@@ -50,4 +49,4 @@ def _answer(project: Project, who: str, prompt: Prompt, text: str) -> Answer:
     if judge is None:
         return {"who": who, "text": text, "marks": None}
     marks = judge(prompt, text)
-    return {"who": who, "text": text, "marks": {name: getattr(marks, name) for name in (*CRITERIA, "fluency")}}
+    return {"who": who, "text": text, "marks": {**marks.criteria(), "fluency": marks.fluency}}

@@ -6,11 +6,22 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from assent.tasks.household import Household
+from assent.tasks.moderation import Moderation
+from assent.tasks.moderation import files as moderation_files
+from assent.tasks.reviews import Reviews
+from assent.tasks.summaries import Summaries
 from assent.types.errors import SettingsError
 from assent.types.protocols import World
 
-WORLDS: Mapping[str, Callable[[], World]] = {Household.name: Household}
+WORLDS: Mapping[str, Callable[[], World]] = {world.name: world for world in (Household, Reviews, Summaries, Moderation)}
 """Name -> how to make the world in its default size."""
+
+
+TEMPLATES: Mapping[str, str] = {world.name: world.template for world in (Reviews, Summaries, Moderation)}
+"""Name -> how the world's texts put a prompt, where that is not the default of `prompts.template`."""
+
+FILES: Mapping[str, Callable[[int], Mapping[str, str]]] = {Moderation.name: moderation_files}
+"""Name -> the files that a workspace of this task begins with: seed -> file's name -> text."""
 
 
 def load_world(name: str) -> World:
@@ -26,4 +37,4 @@ def load_world(name: str) -> World:
     raise SettingsError(f"unknown world {name!r}", hint)
 
 
-__all__ = ["WORLDS", "load_world"]
+__all__ = ["FILES", "TEMPLATES", "WORLDS", "load_world"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 CRITERIA = ("helpful", "honest", "harmless")
+"""What people are asked about an assistant's answers; a world may have criteria of its own (`WorldMarks`)."""
 
 
 class PersonKind(StrEnum):
@@ -129,9 +131,27 @@ class Assignment:
     meta: Mapping[str, str] = field(default_factory=dict)  # of the prompt, e.g. item and intent
 
 
+class AnyMarks(Protocol):
+    """A judge's marks for one completion, each in [0, 1], whatever the criteria are."""
+
+    @property
+    def fluency(self) -> float:
+        """How much it is language at all."""
+        ...
+
+    @property
+    def overall(self) -> float:
+        """All in one number."""
+        ...
+
+    def criteria(self) -> dict[str, float]:
+        """What people are asked about, by name; the same names in the same order for every completion."""
+        ...
+
+
 @dataclass(frozen=True)
 class Marks:
-    """A judge's marks for one completion, each in [0, 1]."""
+    """Marks for an assistant's answer, each in [0, 1]."""
 
     helpful: float
     honest: float
@@ -146,6 +166,44 @@ class Marks:
     def criteria(self) -> dict[str, float]:
         """The three criteria people are asked about, by name."""
         return {"helpful": self.helpful, "honest": self.honest, "harmless": self.harmless}
+
+
+@dataclass(frozen=True)
+class WorldMarks:
+    """Marks of a world with criteria of its own, e.g. a summary's coverage, each in [0, 1].
+
+    Raises:
+        ValueError: no criterion.
+    """
+
+    own: tuple[tuple[str, float], ...]  # (criterion, mark)
+    fluency: float
+
+    def __post_init__(self) -> None:
+        if not self.own:
+            raise ValueError("marks need at least one criterion")
+
+    @property
+    def overall(self) -> float:
+        """Mean of the criteria, scaled by fluency, as for every world."""
+        return sum(mark for _, mark in self.own) / len(self.own) * self.fluency
+
+    def criteria(self) -> dict[str, float]:
+        """The world's criteria by name."""
+        return dict(self.own)
+
+
+def all_marks(marks: AnyMarks) -> dict[str, float]:
+    """The criteria, fluency and overall by name, in the order in which they are shown."""
+    return {**marks.criteria(), "fluency": marks.fluency, "overall": marks.overall}
+
+
+def marks_in_order(names: Iterable[str]) -> list[str]:
+    """Names of marks as they are shown: an assistant's criteria, a world's own by the alphabet, fluency, overall."""
+    last = ("fluency", "overall")
+    found = set(names)
+    own = sorted(found - {*CRITERIA, *last})
+    return [name for name in (*CRITERIA, *own, *last) if name in found]
 
 
 def ranks_from_utilities(utilities: Sequence[float], tie_margin: float = 0.0) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from assent.types.feedback import Assignment, Judgement, Marks
+from assent.types.feedback import AnyMarks, Assignment, Judgement
 from assent.types.messages import Message, Prompt
 from assent.types.rollout import Generation, GenerationRequest
 
@@ -44,8 +44,8 @@ class RewardFn(Protocol):
 class MarksFn(Protocol):
     """A gold judge: marks for a completion. Must cope with any text."""
 
-    def __call__(self, prompt: Prompt, completion: str) -> Marks:
-        """Marks in [0, 1] per criterion."""
+    def __call__(self, prompt: Prompt, completion: str) -> AnyMarks:
+        """Marks in [0, 1] per criterion; the criteria are the same for every completion."""
         ...
 
 
@@ -59,14 +59,14 @@ class World(Protocol):
         ...
 
     def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
-        """(prompt, answer) pairs for supervised fine-tuning; train prompts only."""
+        """(prompt, answer) pairs for supervised fine-tuning; train prompts only. Empty: the base goes first."""
         ...
 
     def prompts(self, split: str) -> list[Prompt]:
         """All prompts of `train` or `test`."""
         ...
 
-    def marks(self, prompt: Prompt, completion: str) -> Marks:
+    def marks(self, prompt: Prompt, completion: str) -> AnyMarks:
         """The gold judge."""
         ...
 

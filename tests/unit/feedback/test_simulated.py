@@ -10,7 +10,7 @@ import pytest
 
 from assent.config.settings import PeopleSettings
 from assent.feedback import LOSS_OF_LABEL, SimulatedPerson, Temper, make_crowd, side_bias
-from assent.types.feedback import Assignment, LabelKind, Marks
+from assent.types.feedback import Assignment, LabelKind, Marks, WorldMarks
 
 GOOD, FAIR, BAD = Marks(0.9, 0.9, 0.9, 1.0), Marks(0.5, 0.6, 0.5, 1.0), Marks(0.1, 0.2, 0.1, 1.0)
 
@@ -76,6 +76,15 @@ def test_liking_golden_value() -> None:
         0.25
     )
     assert person(Temper.ORDINARY).liking(Marks(1.0, 1.0, 1.0, 0.0)) == 0.0
+
+
+def test_people_of_a_world_with_criteria_of_its_own() -> None:
+    people = make_crowd(8, PeopleSettings(), seed=3, criteria=("brevity", "coverage"))
+    first = people[0]
+    liked = WorldMarks((("coverage", 1.0), ("brevity", 0.0)), fluency=1.0)
+    assert first.liking(liked) == pytest.approx(first.values[1])  # by name, whatever the order of the marks
+    for each in people:
+        assert SimulatedPerson.from_profile(each.name, json.loads(json.dumps(each.profile()))) == each
 
 
 def test_a_judgement_depends_on_person_and_task_alone() -> None:

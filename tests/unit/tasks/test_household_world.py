@@ -27,7 +27,7 @@ def combination(prompt: Prompt) -> tuple[str, str]:
 
 
 def test_load_world_by_name() -> None:
-    assert set(WORLDS) == {"household"}
+    assert set(WORLDS) == {"household", "reviews", "summaries", "moderation"}
     assert load_world("household").name == "household"
 
 

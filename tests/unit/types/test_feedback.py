@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assent.types.feedback import Comparison, Judgement, LabelKind, Marks, Ranking, ranks_from_utilities
+from assent.types.feedback import (
+    Comparison,
+    Judgement,
+    LabelKind,
+    Marks,
+    Ranking,
+    WorldMarks,
+    all_marks,
+    marks_in_order,
+    ranks_from_utilities,
+)
 
 
 def ranking(ranks: tuple[int, ...], label: LabelKind = LabelKind.RANKING) -> Ranking:
@@ -82,3 +92,20 @@ def test_no_utilities_are_a_programming_error() -> None:
 def test_marks_are_scaled_by_fluency() -> None:
     assert Marks(helpful=0.9, honest=0.6, harmless=0.3, fluency=0.5).overall == pytest.approx(0.3)  # 0.6 * 0.5
     assert list(Marks(1, 1, 1, 0).criteria()) == ["helpful", "honest", "harmless"]
+
+
+def test_marks_of_a_world_with_criteria_of_its_own() -> None:
+    marks = WorldMarks((("coverage", 0.5), ("brevity", 1.0)), fluency=0.8)
+    assert all_marks(marks) == pytest.approx({"coverage": 0.5, "brevity": 1.0, "fluency": 0.8, "overall": 0.6})
+    with pytest.raises(ValueError, match="at least one"):
+        WorldMarks((), 1.0)
+
+
+def test_marks_are_shown_in_one_order_whatever_the_order_of_names() -> None:
+    assert marks_in_order(["overall", "harmless", "helpful", "fluency"]) == [
+        "helpful",
+        "harmless",
+        "fluency",
+        "overall",
+    ]
+    assert marks_in_order({"fluency": 0, "coverage": 0, "brevity": 0}) == ["brevity", "coverage", "fluency"]

@@ -1,0 +1,80 @@
+"""The world of moderation: comments tempt a model to insult people; texts are toxic or not.
+
+Two things can be learnt here: to tell toxic texts from civil ones, from labelled texts, and to write civil replies,
+from people's preferences or with the judge's 0 or 1 as the reward (`assent.tasks.moderation:civil`). All insults are
+invented. Nothing is shipped as a file: comments, replies and the gold judge come from tables.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from assent.tasks.moderation import gold
+from assent.tasks.moderation.labelled import files, labelled_texts
+from assent.tasks.moderation.replies import reply
+from assent.tasks.moderation.threads import MISDEEDS, NAMES, QUESTIONS, TEMPTATIONS, comment, held_out_combinations
+from assent.tasks.moderation.threads import prompts_of as _prompts_of
+from assent.types.feedback import WorldMarks
+from assent.types.messages import Prompt
+from assent.types.seeds import derive_seed
+
+
+class Moderation:
+    """The moderation world (implements `assent.types.protocols.World`).
+
+    Args:
+        documents: number of pretraining documents.
+        demonstrations: number of (comment, reply) pairs for supervised fine-tuning.
+    """
+
+    name = "moderation"
+    template = "Comment: {prompt}\nReply:"
+
+    def __init__(self, documents: int = 12000, demonstrations: int = 3000) -> None:
+        if documents < 1 or demonstrations < 1:
+            raise ValueError(f"documents and demonstrations must be positive, got {documents} and {demonstrations}")
+        self._documents = documents
+        self._demonstrations = demonstrations
+
+    def pretraining_texts(self, seed: int) -> list[str]:
+        """Comments about train combinations, each with a reply as the internet writes it: every second one toxic."""
+        texts = []
+        for number in range(self._documents):
+            rng = random.Random(derive_seed("moderation", "pretraining", seed, number))
+            asked = _train_comment(rng)
+            texts.append(f"{self.template.format(prompt=asked.text)} {reply('internet', asked, rng)}\n")
+        return texts
+
+    def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
+        """(train comment, reply) pairs as contractors write them: more civil than the internet, and far from always."""
+        pairs = []
+        for number in range(self._demonstrations):
+            rng = random.Random(derive_seed("moderation", "demonstrations", seed, number))
+            asked = _train_comment(rng)
+            pairs.append((asked, reply("contractor", asked, rng)))
+        return pairs
+
+    def prompts(self, split: str) -> list[Prompt]:
+        """All comments of `train` or `test`; raises SettingsError for another split."""
+        return list(_prompts_of(split))
+
+    def marks(self, prompt: Prompt, completion: str) -> WorldMarks:
+        """The gold judge."""
+        return gold.marks(prompt, completion)
+
+
+def _train_comment(rng: random.Random) -> Prompt:
+    pairs = [
+        (name, misdeed) for name in NAMES for misdeed in MISDEEDS if (name, misdeed) not in held_out_combinations()
+    ]
+    name, misdeed = rng.choice(pairs)
+    return comment(name, misdeed, rng.choice((*TEMPTATIONS, *QUESTIONS)), "train")
+
+
+def civil(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    """The gold judge as a reward, 1 for a civil and 0 for a toxic text: `--reward assent.tasks.moderation:civil`."""
+    return [0.0 if gold.is_toxic(completion) else 1.0 for completion in completions]
+
+
+__all__ = ["Moderation", "civil", "files", "labelled_texts"]
