@@ -42,7 +42,7 @@ def run_loop(project: Project, rounds: int) -> Outcome:
 
 def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:
     """People rank the policy's completions, and a reward model learns from all rankings so far."""
-    if project.settings.reward.function is not None:
+    if not project.settings.learns_reward:
         return None
     tasks = sample(project, round, policy, initial)
     collect_judgements(project, tasks, LABELLERS)

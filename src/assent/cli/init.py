@@ -54,8 +54,10 @@ def init(
     with nothing_left_behind(workspace.path):
         Workspace.create(workspace.path, given_settings(settings))
     console = console_for(as_json)
-    counts = " and ".join(f"{number} {split}" for split, number in found.items())
-    console.print(f"made {workspace.path}: {counts} prompts", highlight=False, markup=False, soft_wrap=True)
+    counts = " and ".join(f"{number} {split}" for split, number in found.items()) + " prompts"
+    if settings.rl.environment is not None:
+        counts = f"the environment {settings.rl.environment} asks"
+    console.print(f"made {workspace.path}: {counts}", highlight=False, markup=False, soft_wrap=True)
     for line in next_steps(settings, workspace.path):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:

@@ -25,7 +25,7 @@ def check_inputs(settings: Settings) -> dict[str, int]:
     """
     with _scratch_project(settings) as project:
         found = {split: len(prompts) for split, prompts in project.prompts.items()}
-        _ = project.marks, project.reward_function
+        _ = project.marks, project.reward_function, project.environment
         _check_texts(project)
         if settings.model.path is not None:
             _check_model(project)
@@ -69,7 +69,7 @@ def _check_model(project: Project) -> None:
 
 def modules_elsewhere(settings: Settings, workspace: Path) -> bool:
     """True if a function that the settings name came from a folder that a command run in the workspace cannot see."""
-    names = [spec.partition(":")[0] for spec in (settings.reward.function, settings.people.marks) if spec]
+    names = [spec.partition(":")[0] for spec in (settings.reward.function, settings.people.marks, settings.rl.environment) if spec]
     found = [sys.modules[name].__file__ for name in names if name in sys.modules]
     here = Path.cwd()
     return here != workspace and any(file and Path(file).is_relative_to(here) for file in found)

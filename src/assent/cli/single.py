@@ -115,6 +115,8 @@ def reward(
 
         if (function := project.settings.reward.function) is not None:
             raise SettingsError(f"no reward model is needed: reward.function {function} gives the scores")
+        if (environment := project.settings.rl.environment) is not None:
+            raise SettingsError(f"no reward model is needed: what rl.environment {environment} pays is the score")
         name = named(run)
         number = round or _round_of(project, name, "reward") or first_undone(project, "health")
         _require_judged(project, number)

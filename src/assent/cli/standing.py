@@ -49,12 +49,12 @@ def policy_before(project: Project, round: int) -> str:
 
 
 def reward_of(project: Project, round: int) -> str | None:
-    """The reward model of a round; None where a callable gives the scores.
+    """The reward model of a round; None where a callable or an environment gives the scores.
 
     Raises:
         DataError: it is not there yet.
     """
-    if project.settings.reward.function is not None:
+    if not project.settings.learns_reward:
         return None
     return result_of(project, f"round{round}-reward", "reward", f"assent reward --round {round}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -172,6 +172,15 @@ class RLSettings(Section):
     evaluate_prompts: int = Field(64, ge=1)
     checkpoint_every: int = Field(5, ge=1, description="steps")
     max_nonfinite_steps: int = Field(3, ge=1, description="skipped steps in a row before a roll-back, then a halt")
+    environment: str | None = Field(
+        None, description="a bundled one (tictactoe, chain) or module:Class; its rewards take the place of all others"
+    )
+    max_turns: int = Field(32, ge=1, description="of the policy in a game; an environment that goes on is an error")
+    opponent_age: int = Field(
+        0,
+        ge=0,
+        description="in self-play: steps after which the other side takes over the policy's weights; 0: at once",
+    )
 
 
 class EvaluationSettings(Section):
@@ -202,6 +211,13 @@ class ComputeSettings(Section):
     )
 
 
+def _given(values: Any, *names: str) -> Any:
+    """A value in nested mappings, or None."""
+    for name in names:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
 class Settings(Section):
     """All of assent.toml."""
 
@@ -222,15 +238,46 @@ class Settings(Section):
     loop: LoopSettings = LoopSettings()
     compute: ComputeSettings = ComputeSettings()
 
+    @property
+    def learns_reward(self) -> bool:
+        """True if scores come from a model of people's judgements: neither a function nor an environment gives them."""
+        return self.reward.function is None and self.rl.environment is None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_judges_an_environment(cls, values: Any) -> Any:
+        # Where an environment pays, people.kind is none unless it was said otherwise, and then it is refused below.
+        if isinstance(values, dict) and _given(values, "rl", "environment") not in (None, "none"):
+            people = values.get("people", {})
+            if isinstance(people, dict) and "kind" not in people:
+                return {**values, "people": {**people, "kind": "none"}}
+        return values
+
+    @model_validator(mode="after")
+    def _environment_stands_alone(self) -> Settings:
+        if self.rl.environment is None:
+            return self
+        others = {
+            "task": self.task is not None,
+            "prompts.path": self.prompts.path is not None,
+            "reward.function": self.reward.function is not None,
+            "people.kind": self.people.kind != "none",
+        }
+        if found := [name for name, given in others.items() if given]:
+            raise ValueError(
+                f"rl.environment {self.rl.environment} asks and pays by itself: leave out {' and '.join(found)}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _has_something_to_train(self) -> Settings:
-        if self.task is None and self.model.path is None:
+        if self.task is None and self.model.path is None and self.rl.environment is None:
             raise ValueError("give model.path (a checkpoint), or task (a bundled world that pretrains its own)")
-        if self.task is None and self.prompts.path is None:
+        if self.task is None and self.prompts.path is None and self.rl.environment is None:
             raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
         if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
             raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
-        if self.people.kind == "none" and self.reward.function is None:
+        if self.people.kind == "none" and self.learns_reward:
             raise ValueError("people.kind = 'none' leaves nothing to learn from: give reward.function")
         share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
         if share > 1:

@@ -20,6 +20,7 @@ from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
+from assent.rollouts.environments import Games, describe_games
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.experience import Measured, measure
 from assent.training.optimiser import GuardedOptimiser, all_finite
@@ -39,11 +40,13 @@ class RLParts:
     value_model: nn.Module | None
     algorithm: OnPolicyAlgorithm
     generator: Generator
-    scorer: Scorer
+    scorer: Scorer | None
     chat: ChatFormat
     prompts: Sequence[Prompt]
     prompt_ids: Sequence[Sequence[int]]
     device: torch.device
+    games: Games | None = None  # in place of prompts and scorer: what an environment pays is the score
+    opponent: nn.Module | None = None  # an older copy of the policy, which plays the other side in the games
 
 
 class RLTraining:
@@ -74,7 +77,9 @@ class RLTraining:
         self.kl_coef = algorithm.kl_coef
         self.updates = 0
         prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
-        self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
+        self.plan: list[list[int]] = []
+        if parts.games is None:
+            self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
         self.optimiser = GuardedOptimiser(
             parts.policy.model, algorithm.learning_rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
         )
@@ -92,18 +97,17 @@ class RLTraining:
         if self.evaluate is not None and index % self.settings.evaluate_every == 0:
             held_out = {f"heldout_{name}": value for name, value in self.evaluate(index).items()}
         rollouts = self._sample(index, attempt)
-        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
-        scores = self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
         p = self.parts
         measured = measure(
             rollouts,
-            scores,
+            self._scores(rollouts, index),
             p.policy,
             p.value_model,
             self.sampling,
             self.settings.samples_per_prompt,
             self.compute,
             p.device,
+            self.settings.max_turns if p.games is not None else 1,
         )
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
@@ -122,6 +126,8 @@ class RLTraining:
         if self.parts.value_model is not None and self.value_optimiser is not None:
             state |= trainable_tensors("value", self.parts.value_model)
             state |= self.value_optimiser.tensors("value_adam")
+        if self.parts.opponent is not None:
+            state |= trainable_tensors("opponent", self.parts.opponent)
         return state
 
     def values(self) -> dict[str, Any]:
@@ -135,9 +141,13 @@ class RLTraining:
         if self.parts.value_model is not None and self.value_optimiser is not None:
             restore_tensors("value", self.parts.value_model, tensors)
             self.value_optimiser.restore("value_adam", tensors)
+        if self.parts.opponent is not None:
+            restore_tensors("opponent", self.parts.opponent, tensors)
         self.kl_coef, self.updates = values["kl_coef"], values["updates"]
 
     def _sample(self, index: int, attempt: int) -> list[Rollout]:
+        if self.parts.games is not None:
+            return self._play(self.parts.games, index, attempt)
         chosen = self.plan[index]
         return collect_rollouts(
             self.parts.generator,
@@ -148,6 +158,22 @@ class RLTraining:
             self.sampling,
             derive_seed(self.seed, "rollouts", attempt, index),
         )
+
+    def _play(self, games: Games, index: int, attempt: int) -> list[Rollout]:
+        """This step's games, each seed's as a group; the seeds are none of those that measure the policy."""
+        if self.parts.opponent is not None and index % self.settings.opponent_age == 0:
+            restore_tensors("policy", self.parts.opponent, trainable_tensors("policy", self.parts.policy.model))
+        count = self.settings.rollouts_per_step // self.settings.samples_per_prompt
+        seeds = [derive_seed(self.seed, "games", attempt, index, place) for place in range(count)]
+        seed = derive_seed(self.seed, "rollouts", attempt, index)
+        return games.play(seeds, self.settings.samples_per_prompt, self.sampling, seed)
+
+    def _scores(self, rollouts: Sequence[Rollout], index: int) -> list[float]:
+        """What an environment paid, or what the scorer says."""
+        if self.parts.scorer is None:
+            return [rollout.score or 0.0 for rollout in rollouts]
+        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
+        return self.parts.scorer.score(prompts, [rollout.text for rollout in rollouts])
 
     def _update(self, measured: Measured, targets: Targets, index: int, attempt: int) -> dict[str, float]:
         """All epochs of minibatches on one step's rollouts; `skipped` = 1 if none of them could be applied.
@@ -247,6 +273,8 @@ class RLTraining:
             "mismatch_max": float((gap.abs() * e.mask).max()),
             "trained_share": float(targets.loss_mask.sum() / e.mask.sum()),
         }
+        if self.parts.games is not None:
+            described |= describe_games(measured.rollouts)
         if targets.weights is not None:
             described["rollout_weight"] = float(masked_mean(targets.weights, targets.loss_mask))
         if e.values is not None and targets.returns is not None:
