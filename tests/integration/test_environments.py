@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assent.store import Workspace, get_artifact
+from assent.store import Workspace, get_artifact, get_run
 from assent.training.loop import read_metrics
 from tests.checkpoints import Shape
 from tests.command_line import Done, assent, flags
@@ -86,7 +86,12 @@ def test_the_whole_loop_compares_what_was_paid(two: tuple[Path, Path]) -> None:
     done = assent("loop", "--rounds", "1", "--json", cwd=two[1])
     assert done.code == 0, done.err
     assert (two[1] / "report.html").exists()
-    assert 0.0 <= done.json["gold_win_rate"]["value"] <= 1.0 and done.json["people_win_rate"] is None
+    with Workspace.open(two[1]).open_store() as store:
+        run = get_run(store, "round1-eval")
+    assert run is not None and done.json["people_win_rate"] is None
+    assert 0.0 <= run.result["versus_reference"]["gold"]["value"] <= 1.0
+    assert run.result["kl"] != 0.0 and done.json["promoted"] == [run.result["verdict"]["promoted"]]
+    assert {round(found["turns"]) for found in run.result["played"].values()} <= {2, 3}
 
 
 @pytest.mark.parametrize(
@@ -132,8 +137,7 @@ def test_the_documents_example_runs(checkpoint: Callable[[Shape], Path], tmp_pat
     init, rl = (line.strip() for line in section.splitlines() if line.startswith("    assent "))
     made = run_example(init, checkpoint("qwen3"), tmp_path)
     assert made.code == 0, made.err
-    (tmp_path / "my-game" / "guess.py").write_text(code[1], encoding="utf-8")
-    done = run_example(rl, checkpoint("qwen3"), tmp_path / "my-game")
+    done = run_example(rl, checkpoint("qwen3"), tmp_path)
     assert done.code == 0, done.err
     (row,) = read_metrics(tmp_path / "my-game" / "runs" / "round1-rl")
     assert 1.0 <= row["turns"] <= 4.0

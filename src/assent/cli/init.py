@@ -90,7 +90,7 @@ def _flags(
         flags.append(f"--prompts.path={prompts}")
     if model is not None:
         flags.append(f"--model.path={model}")
-    named = any(flag.startswith(("--model.path=", "--prompts.path=", "--task=")) for flag in flags)
+    named = any(flag.startswith(("--model.path=", "--prompts.path=", "--task=", "--rl.environment=")) for flag in flags)
     if task is None and not named and not recipes:
         task = "household"
     if task is not None:

@@ -69,7 +69,11 @@ def _check_model(project: Project) -> None:
 
 def modules_elsewhere(settings: Settings, workspace: Path) -> bool:
     """True if a function that the settings name came from a folder that a command run in the workspace cannot see."""
-    names = [spec.partition(":")[0] for spec in (settings.reward.function, settings.people.marks, settings.rl.environment) if spec]
+    names = [
+        spec.partition(":")[0]
+        for spec in (settings.reward.function, settings.people.marks, settings.rl.environment)
+        if spec
+    ]
     found = [sys.modules[name].__file__ for name in names if name in sys.modules]
     here = Path.cwd()
     return here != workspace and any(file and Path(file).is_relative_to(here) for file in found)

@@ -233,5 +233,7 @@ def _notes(project: Project) -> list[str]:
     if project.settings.reward.function is not None:
         notes.append(f"Scores come from {project.settings.reward.function}, not from a reward model.")
     if project.settings.rl.environment is not None:
-        notes.append(f"What is paid in the environment {project.settings.rl.environment} takes the place of all scores.")
+        notes.append(
+            f"What is paid in the environment {project.settings.rl.environment} takes the place of all scores."
+        )
     return notes

@@ -11,7 +11,7 @@ import pytest
 from assent.config import load_settings
 from assent.data.chat import conversation_text
 from assent.tasks.tictactoe import TicTacToe
-from assent.tasks.tictactoe.board import FIRST, SECOND, Board, opening, read_move
+from assent.tasks.tictactoe.board import FIRST, LINES, SECOND, Board, opening, read_move
 from assent.types.messages import Message
 from assent.types.protocols import (
     ExaminedEnvironment,
@@ -22,20 +22,30 @@ from assent.types.protocols import (
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "tictactoe.toml"
 Player = Callable[[Board], str]
+Cells = tuple[int | None, ...]
+
+
+def won(cells: Cells, player: int) -> bool:
+    return any(all(cells[cell] == player for cell in line) for line in LINES)
 
 
 @cache
-def worth(moves: tuple[int, ...]) -> float:
+def worth(cells: Cells) -> float:
     """Of a position for who is to move, if both sides play best."""
-    board = Board(moves)
-    if board.over:
-        return board.paid_to(board.mover)
-    return max(-worth((*moves, cell)) for cell in board.free)
+    mover = sum(held is not None for held in cells) % 2
+    if won(cells, 1 - mover):
+        return -1.0
+    free = [cell for cell, held in enumerate(cells) if held is None]
+    return max((-worth(taken(cells, cell, mover)) for cell in free), default=0.0)
+
+
+def taken(cells: Cells, cell: int, player: int) -> Cells:
+    return (*cells[:cell], player, *cells[cell + 1 :])
 
 
 def perfect(board: Board) -> str:
-    moves = tuple(board.moves)
-    return str(1 + max(board.free, key=lambda cell: -worth((*moves, cell))))
+    cells = tuple(board.cells)
+    return str(1 + max(board.free, key=lambda cell: -worth(taken(cells, cell, board.mover))))
 
 
 def lowest(board: Board) -> str:
@@ -141,6 +151,7 @@ def test_beginners_conversations_are_legal_games() -> None:
         board = Board(moves)
         player = FIRST if talk[0].content == "begin" else SECOND
         assert board.told_to(player) == text
+        assert board.winner != 1 - player
     assert {talk[0].content == "begin" for talk in talks[:300]} == {True, False}
 
 

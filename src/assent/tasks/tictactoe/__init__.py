@@ -75,7 +75,7 @@ class TicTacToe:
         return answer(self.board, self.player) if begun else StepResult(opening(self.board, self.player), 0.0, False)
 
     def conversations(self, seed: int) -> list[tuple[Message, ...]]:
-        """Games of chance against chance as either side sees them: which moves are legal, not which are good."""
+        """Games of chance against chance, each told by who won it: which moves are legal, and how a game is won."""
         return [
             _game_of_chance(random.Random(derive_seed(seed, number)), number % 2) for number in range(CONVERSATIONS)
         ]
@@ -114,10 +114,14 @@ class TicTacToe:
         return True
 
 
-def _game_of_chance(chance: random.Random, player: int) -> tuple[Message, ...]:
+def _game_of_chance(chance: random.Random, drawn: int) -> tuple[Message, ...]:
+    """Told by who won it; after a draw, by the player `drawn`."""
+    game = Board()
+    while not game.over:
+        game.put(chance.choice(game.free))
+    player = drawn if game.winner is None else game.winner
     board, messages = Board(), list[Message]()
-    while not board.over:
-        move = chance.choice(board.free)
+    for move in game.moves:
         if board.mover == player:
             told = Message("user", f"o {board.moves[-1] + 1}") if messages else opening(board, player)[0]
             messages += [told, Message("assistant", str(move + 1))]
