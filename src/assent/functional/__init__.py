@@ -62,7 +62,7 @@ from assent.functional.reward_loss import (
     score_regression_loss,
 )
 from assent.functional.rewards import overlong_penalty, penalise_missing_eos, shape_rewards
-from assent.functional.sampling import sample_tokens
+from assent.functional.sampling import likeliest_tokens, sample_tokens
 from assent.functional.value_loss import clipped_value_loss
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "leave_one_out_advantages",
     "length_moments",
     "length_penalty",
+    "likeliest_tokens",
     "log_softmax_at",
     "logprobs_of",
     "masked_mean",
