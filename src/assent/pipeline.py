@@ -48,10 +48,11 @@ def run_loop(project: Project, rounds: int) -> Outcome:
 def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:
     """People rank the policy's completions, and a reward model learns from all rankings so far.
 
-    Nobody is asked where a file of samples, a reward model that is there already, or a callable takes their place.
+    Nobody is asked where a file of samples, a reward model that is there already, a callable or an environment takes
+    their place.
     """
     settings = project.settings
-    if settings.reward.function is not None:
+    if not settings.learns_reward:
         return None
     if settings.reward.model is not None:
         reward = given_reward(project, settings.reward.model)

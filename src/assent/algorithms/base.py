@@ -15,7 +15,7 @@ from torch import Tensor
 class Experience:
     """A step's rollouts as tensors, before the update; B rollouts, T the longest completion."""
 
-    mask: Bool[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]  # true where the policy wrote; an environment's tokens between its turns are masked
     score: Float[Tensor, " B"]
     finished: Bool[Tensor, " B"]
     old_logprobs: Float[Tensor, "B T"]
@@ -23,7 +23,10 @@ class Experience:
     values: Float[Tensor, "B T"] | None  # under the value model as it was when the rollouts were made
     rollout_logprobs: Float[Tensor, "B T"] | None = None  # as the generator sampled them
     samples_per_prompt: int = 1  # G: so many rows of one prompt stand next to one another
-    max_new_tokens: int | None = None  # where sampling cuts a completion
+    max_new_tokens: int | None = None  # where sampling cuts a completion; in an environment, all turns together
+    earned: Float[Tensor, "B T"] | None = (
+        None  # an environment's rewards, on the last token of their turn; summed: score
+    )
 
     def take(self, rows: Sequence[int], width: int) -> Experience:
         """These rows, cut to `width` tokens. They are part of groups, and no groups any more."""
@@ -38,6 +41,7 @@ class Experience:
             values=None if self.values is None else cut(self.values),
             rollout_logprobs=None if self.rollout_logprobs is None else cut(self.rollout_logprobs),
             max_new_tokens=self.max_new_tokens,
+            earned=None if self.earned is None else cut(self.earned),
         )
 
 

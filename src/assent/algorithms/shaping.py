@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -29,17 +30,20 @@ def shaped_rewards(
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, " B"]]:
     """Rewards of each token, and the KL of each sequence in nats.
 
-    The score, less what a missing end costs, stands on the last token; every token pays for its KL if that penalty
-    stands in the reward.
+    The score, less what a missing end costs, stands on the last token; what an environment paid turn by turn stands on
+    the last token of each turn. Every token pays for its KL if that penalty stands in the reward.
 
     Args:
         length_penalty: taken from the score too, in reward units.
     """
-    score = penalise_missing_eos(experience.score, experience.finished, settings.missing_eos_penalty)
+    score = experience.score if experience.earned is None else torch.zeros_like(experience.score)
+    score = penalise_missing_eos(score, experience.finished, settings.missing_eos_penalty)
     if length_penalty is not None:
         score = score - length_penalty
     in_reward = kl_coef if settings.kl_penalty == "k1-reward" else 0.0
     rewards, kl = shape_rewards(score, experience.old_logprobs, experience.ref_logprobs, experience.mask, in_reward)
+    if experience.earned is not None:
+        rewards = rewards + zero_masked(experience.earned, experience.mask)
     return rewards, masked_sum(kl, experience.mask, dim=-1)
 
 

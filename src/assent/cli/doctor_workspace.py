@@ -32,7 +32,11 @@ def check_settings(workspace: Workspace) -> Finding:
         settings = load_settings([workspace.settings_file])
     except SettingsError as error:
         return Finding("settings", "fail", error.message, error.hint)
-    return Finding("settings", "ok", f"valid; {settings.task or settings.model.path}, seed {settings.seed}")
+    return Finding(
+        "settings",
+        "ok",
+        f"valid; {settings.task or settings.model.path or settings.rl.environment}, seed {settings.seed}",
+    )
 
 
 def check_lock(workspace: Workspace) -> Finding:

@@ -55,8 +55,10 @@ def init(
         Workspace.create(workspace.path, given_settings(settings))
         write_task_files(workspace, settings)
     console = console_for(as_json)
-    counts = " and ".join(f"{number} {split}" for split, number in found.items())
-    console.print(f"made {workspace.path}: {counts} prompts", highlight=False, markup=False, soft_wrap=True)
+    counts = " and ".join(f"{number} {split}" for split, number in found.items()) + " prompts"
+    if settings.rl.environment is not None:
+        counts = f"the environment {settings.rl.environment} asks"
+    console.print(f"made {workspace.path}: {counts}", highlight=False, markup=False, soft_wrap=True)
     for line in next_steps(settings, workspace.path):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
@@ -99,7 +101,7 @@ def _flags(
         flags.append(f"--prompts.path={prompts}")
     if model is not None:
         flags.append(f"--model.path={model}")
-    named = any(flag.startswith(("--model.path=", "--prompts.path=", "--task=")) for flag in flags)
+    named = any(flag.startswith(("--model.path=", "--prompts.path=", "--task=", "--rl.environment=")) for flag in flags)
     if task is None and not named and not recipes:
         task = "household"
     if task is not None:

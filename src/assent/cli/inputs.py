@@ -25,7 +25,7 @@ def check_inputs(settings: Settings) -> dict[str, int]:
     """
     with _scratch_project(settings) as project:
         found = {split: len(prompts) for split, prompts in project.prompts.items()}
-        _ = project.marks, project.reward_function, project.cost_function
+        _ = project.marks, project.reward_function, project.cost_function, project.environment
         _check_texts(project)
         if settings.model.path is not None:
             _check_model(project)
@@ -76,8 +76,8 @@ def _check_model(project: Project) -> None:
 
 def modules_elsewhere(settings: Settings, workspace: Path) -> bool:
     """True if a function that the settings name came from a folder that a command run in the workspace cannot see."""
-    given = (settings.reward.function, settings.reward.cost_function, settings.people.marks)
-    names = [spec.partition(":")[0] for spec in given if spec]
+    named = settings.reward.function, settings.reward.cost_function, settings.people.marks, settings.rl.environment
+    names = [spec.partition(":")[0] for spec in named if spec]
     found = [sys.modules[name].__file__ for name in names if name in sys.modules]
     here = Path.cwd()
     return here != workspace and any(file and Path(file).is_relative_to(here) for file in found)

@@ -53,6 +53,6 @@ def opened_project(
 
 
 def search_here(folder: Path) -> None:
-    """A user's own functions (reward.function, people.marks) are found in the workspace too, wherever one stands."""
+    """A user's own code (reward.function, people.marks, rl.environment) is found in the workspace too."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -122,6 +122,8 @@ def reward(
 
         if (function := project.settings.reward.function) is not None:
             raise SettingsError(f"no reward model is needed: reward.function {function} gives the scores")
+        if (environment := project.settings.rl.environment) is not None:
+            raise SettingsError(f"no reward model is needed: what rl.environment {environment} pays is the score")
         name = named(run)
         of_samples = project.settings.reward_model.of_samples
         number = round or _round_of(project, name, "reward") or (1 if of_samples else first_undone(project, "health"))

@@ -52,13 +52,13 @@ def policy_before(project: Project, round: int) -> str:
 
 
 def reward_of(project: Project, round: int) -> str | None:
-    """The reward model that is given, or the round's own; None where a callable gives the scores.
+    """The reward model that is given, or the round's own; None where a callable or an environment gives the scores.
 
     Raises:
         DataError: it is not there yet.
     """
     settings = project.settings
-    if settings.reward.function is not None:
+    if not settings.learns_reward:
         return None
     if settings.reward.model is not None:
         return given_reward(project, settings.reward.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -176,6 +176,15 @@ class RLSettings(Section):
     evaluate_texts: bool = Field(
         False, description="measure the perplexity of held-out pretraining texts; always done with algorithm.ptx_coef"
     )
+    environment: str | None = Field(
+        None, description="a bundled one (tictactoe, chain) or module:Class; its rewards take the place of all others"
+    )
+    max_turns: int = Field(32, ge=1, description="of the policy in a game; an environment that goes on is an error")
+    opponent_age: int = Field(
+        0,
+        ge=0,
+        description="in self-play: steps after which the other side takes over the policy's weights; 0: at once",
+    )
 
 
 class EvaluationSettings(Section):
@@ -212,6 +221,13 @@ class ComputeSettings(Section):
     )
 
 
+def _given(values: Any, *names: str) -> Any:
+    """A value in nested mappings, or None."""
+    for name in names:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
 class Settings(Section):
     """All of assent.toml."""
 
@@ -233,17 +249,48 @@ class Settings(Section):
     loop: LoopSettings = LoopSettings()
     compute: ComputeSettings = ComputeSettings()
 
+    @property
+    def learns_reward(self) -> bool:
+        """True if scores come from a model of people's judgements: neither a function nor an environment gives them."""
+        return self.reward.function is None and self.rl.environment is None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_judges_an_environment(cls, values: Any) -> Any:
+        # Where an environment pays, people.kind is none unless it was said otherwise, and then it is refused below.
+        if isinstance(values, dict) and _given(values, "rl", "environment") not in (None, "none"):
+            people = values.get("people", {})
+            if isinstance(people, dict) and "kind" not in people:
+                return {**values, "people": {**people, "kind": "none"}}
+        return values
+
+    @model_validator(mode="after")
+    def _environment_stands_alone(self) -> Settings:
+        if self.rl.environment is None:
+            return self
+        others = {
+            "task": self.task is not None,
+            "prompts.path": self.prompts.path is not None,
+            "reward.function": self.reward.function is not None,
+            "people.kind": self.people.kind != "none",
+        }
+        if found := [name for name, given in others.items() if given]:
+            raise ValueError(
+                f"rl.environment {self.rl.environment} asks and pays by itself: leave out {' and '.join(found)}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _has_something_to_train(self) -> Settings:
-        if self.task is None and self.model.path is None:
+        if self.task is None and self.model.path is None and self.rl.environment is None:
             raise ValueError("give model.path (a checkpoint), or task (a bundled world that pretrains its own)")
-        if self.task is None and self.prompts.path is None:
+        if self.task is None and self.prompts.path is None and self.rl.environment is None:
             raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
         if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
             raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
         pairs = self.preference.comparisons if self.loop.improve == "preference" else None
-        given = (self.reward.function, self.reward.model, self.reward_model.samples, pairs)
-        if self.people.kind == "none" and not any(given):
+        given = (self.reward.model, self.reward_model.samples, pairs)
+        if self.people.kind == "none" and self.learns_reward and not any(given):
             raise ValueError(
                 "people.kind = 'none' leaves nothing to learn from: give reward.function, reward.model or"
                 " reward_model.samples; or preference.comparisons with loop.improve = 'preference'"
@@ -293,12 +340,20 @@ class Settings(Section):
         own = self.task is not None and self.prompts.path is None
         if algorithm.sft_coef > 0 and self.sft.demonstrations is None and not own:
             raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
+        if self.rl.environment is not None and self.reward.cost_function is not None:
+            raise ValueError(
+                "rl.environment pays for games, and reward.cost_function judges completions: leave one out"
+            )
         if algorithm.cost_limit is not None and self.reward.cost_function is None:
             raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
         return self
 
     @model_validator(mode="after")
     def _someone_ranks(self) -> Settings:
+        if self.loop.improve == "preference" and self.rl.environment is not None:
+            raise ValueError(
+                "loop.improve is preference, which plays no games: leave rl.environment out, or set it to rl"
+            )
         asked = self.people.kind != "none" or self.preference.comparisons is not None
         if self.loop.improve == "preference" and not asked:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from assent.types.errors import DataError, ModelError
@@ -11,6 +11,9 @@ from assent.types.messages import Message, Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+MOST_KNOWN = 10_000  # texts whose tokens are kept
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class ChatFormat:
 
     tokenizer: PreTrainedTokenizerBase
     template: str = "Question: {prompt}\nAnswer:"
+    _known: dict[tuple[str, bool], tuple[int, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokenizer.eos_token_id is None:
@@ -47,8 +51,64 @@ class ChatFormat:
             messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
             ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
             return [int(token) for token in ids]
-        ids = self.tokenizer(self._plain_text(prompt.messages))["input_ids"]
-        return [int(token) for token in (ids[:-1] if ids and ids[-1] == self.end_id else ids)]
+        ids = self._ids(self._plain_text(prompt.messages), True)
+        return ids[:-1] if ids and ids[-1] == self.end_id else ids
+
+    def between_ids(self, before: Sequence[Message], after: Sequence[Message], last_token: int | None) -> list[int]:
+        """The tokens between two of the policy's turns: what the environment answers, and the opening of the next turn.
+
+        What the policy wrote stays as it sampled it: only what follows it is made into tokens here.
+
+        Args:
+            before: the conversation up to the policy's answer.
+            after: the environment's messages.
+            last_token: with which the policy ended its turn itself, not to be repeated; None if it was cut.
+
+        Raises:
+            DataError: the chat template refuses such a conversation, or leaves an assistant's words out of it.
+        """
+        if not self.tokenizer.chat_template:
+            text = "\n" + self._asked([message.content for message in after])
+        else:
+            text = self._rendered_after(before, after)
+        ids = self._ids(text, False)
+        return ids[1:] if ids and ids[0] == last_token else ids
+
+    def _ids(self, text: str, whole: bool) -> list[int]:
+        """The tokens of a text; they are kept, as many games say the same.
+
+        Args:
+            whole: with what the tokenizer puts at the ends of a text; without in the middle of a conversation.
+        """
+        if (text, whole) not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            found = self.tokenizer(text, add_special_tokens=whole)["input_ids"]
+            self._known[text, whole] = tuple(int(token) for token in found)
+        return list(self._known[text, whole])
+
+    def _rendered_after(self, before: Sequence[Message], after: Sequence[Message]) -> str:
+        """What the tokenizer's own template puts behind an assistant's answer."""
+        mark = "(answer)"
+        while any(mark in message.content for message in (*before, *after)):
+            mark = f"({mark})"
+        turns = [*before, Message("assistant", mark), *after]
+        messages = [{"role": message.role, "content": message.content} for message in turns]
+        try:
+            text = str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        except Exception as error:  # templates are programs: jinja2 raises what their authors chose
+            roles = ", ".join(message.role for message in turns)
+            raise DataError(
+                f"the chat template of {self.tokenizer.name_or_path} refuses a conversation of {roles}: {error}",
+                "let the environment answer with roles that the template knows, as a rule with 'user' alone",
+            ) from error
+        _, found, rest = text.rpartition(mark)
+        if not found:
+            raise DataError(
+                f"the chat template of {self.tokenizer.name_or_path} leaves earlier answers out of a conversation",
+                "an environment of several turns needs a template that keeps them",
+            )
+        return rest
 
     def completion_ids(self, text: str) -> list[int]:
         """The tokens of an answer, end token included."""
@@ -83,15 +143,28 @@ class ChatFormat:
         return encoded
 
     def _plain_text(self, messages: Sequence[Message]) -> str:
-        """The template once for each answer: those that were given, as they stand in running text, and the open one."""
-        text, asked = "", list[str]()
-        for message in messages:
-            if message.role == "assistant":
-                text += f"{self._asked(asked)} {message.content.strip()}\n"
-                asked = []
-            else:
-                asked.append(message.content)
-        return text + self._asked(asked)
+        return conversation_text(self.template, messages, answered=False)
 
     def _asked(self, contents: Sequence[str]) -> str:
-        return self.template.replace("{prompt}", "\n".join(contents))
+        return _filled(self.template, contents)
+
+
+def conversation_text(template: str, messages: Sequence[Message], answered: bool) -> str:
+    """The template once for each answer: those that were given, as they stand in running text, and the open one.
+
+    Args:
+        template: text with `{prompt}`.
+        answered: the last message is an answer, and none is open.
+    """
+    text, asked = "", list[str]()
+    for message in messages:
+        if message.role == "assistant":
+            text += f"{_filled(template, asked)} {message.content.strip()}\n"
+            asked = []
+        else:
+            asked.append(message.content)
+    return text if answered else text + _filled(template, asked)
+
+
+def _filled(template: str, contents: Sequence[str]) -> str:
+    return template.replace("{prompt}", "\n".join(contents))

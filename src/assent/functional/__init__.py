@@ -63,7 +63,7 @@ from assent.functional.reward_loss import (
     score_regression_loss,
 )
 from assent.functional.rewards import overlong_penalty, penalise_missing_eos, shape_rewards
-from assent.functional.sampling import sample_tokens
+from assent.functional.sampling import likeliest_tokens, sample_tokens
 from assent.functional.selection import best_of_group, extremes_of_group
 from assent.functional.value_loss import clipped_value_loss
 
@@ -104,6 +104,7 @@ __all__ = [
     "leave_one_out_advantages",
     "length_moments",
     "length_penalty",
+    "likeliest_tokens",
     "log_softmax_at",
     "logprobs_of",
     "masked_mean",

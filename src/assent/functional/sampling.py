@@ -32,3 +32,14 @@ def sample_tokens(
     # NaN sums are passed by no threshold, and an index past the end would be a fault that loses the whole CUDA context
     tokens = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
     return tokens, log_p.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+def likeliest_tokens(logits: Float[Tensor, "B V"], temperature: float) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """The likeliest token of each row [B], the first among equals, and its log-probability [B] in nats, at least fp32.
+
+    Raises:
+        ValueError: the temperature is not positive; it moves the log-probabilities, not the choice.
+    """
+    log_p = log_softmax_at(logits, temperature)
+    tokens = log_p.argmax(dim=-1)
+    return tokens, log_p.gather(-1, tokens[:, None]).squeeze(-1)

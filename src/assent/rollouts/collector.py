@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from assent.data.chat import ChatFormat
-from assent.types.errors import ModelError
+from assent.rollouts.checks import require_finite
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
 from assent.types.rollout import Generation, GenerationRequest, Rollout
@@ -30,7 +29,7 @@ def collect_rollouts(
     requests = [GenerationRequest(ids, samples_per_prompt) for ids in prompt_ids]
     generations = generator.generate(requests, sampling, seed)
     _require_groups(generations, len(requests), samples_per_prompt)
-    _require_finite(generations, prompts)
+    require_finite(generations, [prompt.text for prompt in prompts])
     return [
         Rollout(
             prompt_index=generation.request,
@@ -53,13 +52,3 @@ def _require_groups(generations: Sequence[Generation], prompts: int, samples_per
         raise ValueError(
             f"the generator must give {samples_per_prompt} continuations of each of {prompts} prompts, prompt by prompt"
         )
-
-
-def _require_finite(generations: Sequence[Generation], prompts: Sequence[Prompt]) -> None:
-    for generation in generations:
-        if not math.isfinite(sum(generation.rollout_logprobs)):
-            raise ModelError(
-                f"{generation.policy_version} gave no finite log-probabilities after the prompt"
-                f" {prompts[generation.request].text[:60]!r}",
-                "its weights hold NaN or infinities: train it again with a lower learning rate, or copy it again",
-            )

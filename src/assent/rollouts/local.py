@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assent.functional.batching import make_batch
-from assent.functional.sampling import sample_tokens
+from assent.functional.sampling import likeliest_tokens, sample_tokens
 from assent.models.loading import context_length
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Generation, GenerationRequest
@@ -77,7 +77,7 @@ class LocalGenerator:
         for begin in range(0, len(order), self._batch_size):
             batch = order[begin : begin + self._batch_size]
             with torch.inference_mode():
-                self._decode(batch, noise, sampling.temperature)
+                self._decode(batch, noise, sampling)
             if self._on_row is not None:
                 self._on_row(begin + len(batch), len(order))
         version = self.policy_version
@@ -99,7 +99,7 @@ class LocalGenerator:
                 rows.append(_Row(index, len(rows), request.prompt_ids, min(max_new_tokens, room)))
         return rows
 
-    def _decode(self, rows: list[_Row], noise: Tensor, temperature: float) -> None:
+    def _decode(self, rows: list[_Row], noise: Tensor, sampling: SamplingParams) -> None:
         """Continue these rows together until each has stopped."""
         from transformers import DynamicCache
 
@@ -127,8 +127,11 @@ class LocalGenerator:
         live = rows
         step = 0
         while True:
-            uniform = noise[[row.row for row in live], step].to(device)
-            tokens, logprobs = sample_tokens(logits, temperature, uniform)
+            if sampling.greedy:
+                tokens, logprobs = likeliest_tokens(logits, sampling.temperature)
+            else:
+                uniform = noise[[row.row for row in live], step].to(device)
+                tokens, logprobs = sample_tokens(logits, sampling.temperature, uniform)
             step += 1
             keep = self._record(live, tokens.tolist(), logprobs.tolist())
             if not any(keep):

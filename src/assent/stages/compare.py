@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.evaluation import PairVote, decide, gold_win_rate, mean_marks, pair_vote, people_win_rate
-from assent.feedback import bootstrap_mean
+from assent.feedback import Interval, bootstrap_mean
 from assent.models.policy import Policy
+from assent.stages.environment import describe_play, play_as
 from assent.stages.improve import mean_kl, scorer_of
 from assent.stages.judge import EVALUATORS, collect_judgements
 from assent.stages.project import Project
@@ -42,6 +43,9 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
     run = project.begin(run_id, "eval", round, ("sampling", "evaluation", "prompts", "model"), inputs)
     if run.done:
         return dict(run.result)
+    if project.environment is not None:
+        result = _compare_games(project, contest, run_id)
+        return _finish(project, round, contest, run_id, result, experiment)
     prompts, prompt_ids = held_out_prompts(project)
     written = _write(project, contest, prompts, run_id)
     completions = {
@@ -54,11 +58,40 @@ def compare(project: Project, round: int, contest: Contest, run_id: str | None =
         asked = [prompt_ids[rollout.prompt_index] for rollout in written[contest.new]]
         votes = _ask_people(project, run_id, asked, completions, contest.new, rivals)
     result = _result(project, round, contest, prompts, written, votes, run_id)
+    return _finish(project, round, contest, run_id, result, experiment)
+
+
+def _finish(
+    project: Project, round: int, contest: Contest, run_id: str, result: dict[str, Any], experiment: bool
+) -> dict[str, Any]:
     if not experiment:
         promoted = bool(result["verdict"]["promoted"])
         record_promotion(project.store, contest.new, round, promoted, result["verdict"])
     finish_run(project.store, run_id, result)
     return result
+
+
+def _compare_games(project: Project, contest: Contest, run_id: str) -> dict[str, Any]:
+    """Each policy plays the same held-out games; who is paid more in a game has won that pair."""
+    settings, seed = project.settings, project.seed(run_id, "intervals")
+    count, resamples = settings.evaluation.prompts, settings.evaluation.bootstrap
+    names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
+    played = {name: play_as(project, name, count) for name in names}
+    paid = {name: [rollout.score or 0.0 for rollout in rollouts] for name, rollouts in played.items()}
+
+    def versus(rival: str) -> Interval:
+        return gold_win_rate(paid[contest.new], paid[rival], range(count), seed, resamples)
+
+    kl = _kl(project, contest, played[contest.new])
+    verdict = decide(None, versus(contest.old), kl, settings.loop.kl_budget)
+    return {
+        "verdict": verdict.as_dict(),
+        "versus_reference": {"gold": versus(contest.reference).as_dict(), "people": None},
+        "criteria": {},
+        "kl": kl,
+        "played": {name: describe_play(rollouts) for name, rollouts in played.items()},
+        "prompts": count,
+    }
 
 
 def held_out_prompts(project: Project) -> tuple[list[Prompt], list[int]]:

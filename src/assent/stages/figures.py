@@ -54,7 +54,7 @@ def report_data(project: Project, outcome: Standing | None = None) -> ReportData
     rounds, stood = rounds_so_far(project), standing(project, outcome)
     held = list_people(project.store)
     data: ReportData = {
-        "title": f"RLHF on {project.settings.task or project.settings.model.path or project.workspace.path.name}",
+        "title": f"RLHF on {_subject(project)}",
         "subtitle": _subtitle(rounds),
         "workspace": str(project.workspace.path),
         "finished": project.store.now().isoformat(timespec="seconds"),
@@ -69,6 +69,11 @@ def report_data(project: Project, outcome: Standing | None = None) -> ReportData
         "notes": _notes(project),
     }
     return data
+
+
+def _subject(project: Project) -> str:
+    settings = project.settings
+    return settings.task or settings.rl.environment or settings.model.path or project.workspace.path.name
 
 
 def _last_health(rounds: Sequence[RoundRuns]) -> dict[str, Any]:
@@ -182,6 +187,8 @@ def _headline(project: Project, figures: Mapping[str, Any]) -> list[Headline]:
     tiles: list[Headline] = []
     who = "simulated people" if project.settings.people.kind == "simulated" else "people"
     judge = "the gold judge" if project.marks is not None else "the scoring function"
+    if project.environment is not None:
+        judge = "what the environment pays"
     for key, name in (("people_win_rate", who), ("gold_win_rate", judge)):
         if found := figures[key]:
             tiles.append(
@@ -229,4 +236,8 @@ def _notes(project: Project) -> list[str]:
     if project.settings.loop.improve == "preference":
         source = project.settings.preference.comparisons or "people's rankings"
         notes.append(f"Policies learn from {source} directly ({project.settings.preference.type}): no reward model.")
+    if project.settings.rl.environment is not None:
+        notes.append(
+            f"What is paid in the environment {project.settings.rl.environment} takes the place of all scores."
+        )
     return notes

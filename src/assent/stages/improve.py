@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,19 @@ from assent.algorithms.choice import algorithm_of
 from assent.config.algorithm import OnPolicySettings
 from assent.config.settings import RLSettings
 from assent.functional import sequence_kl
-from assent.functional.batching import make_batch, split_by_tokens
-from assent.models.loading import context_length, stop_ids
+from assent.functional.batching import split_by_tokens
+from assent.models.loading import context_length
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import load_scalar_model, member_folders
 from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
-from assent.rollouts.local import LocalGenerator
+from assent.stages.environment import describe_play, examine, games_of, held_out_games, local_generator
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
 from assent.stages.reward import load_scorer
 from assent.store.runs import finish_run
+from assent.training.experience import rollout_batch
 from assent.training.language_model import mean_nll
 from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.rl import RLParts, RLTraining
@@ -131,18 +133,21 @@ def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: 
         project.seed(run_id, "adapter"),
     )
     version = _Version(run_id)
-    generator = LocalGenerator(
-        policy.model, stop_ids(policy.model, chat.tokenizer), version, settings.sampling.batch_size
-    )
+    generator = local_generator(project, policy.model, chat, version)
     train = project.prompts["train"]
     chosen = algorithm_of(algorithm)
+    opponent, games = None, None
+    if project.environment is not None:
+        opponent = deepcopy(policy.model) if settings.rl.opponent_age else None
+        other = None if opponent is None else local_generator(project, opponent, chat, version)
+        games = games_of(project, policy.model, chat, generator, other)
     return (
         RLParts(
             policy=policy,
             value_model=_value_model(project, start, run_id) if chosen.needs_values else None,
             algorithm=chosen,
             generator=generator,
-            scorer=scorer_of(project, start.reward),
+            scorer=None if games is not None else scorer_of(project, start.reward),
             chat=chat,
             prompts=train,
             prompt_ids=project.encode(chat, train, context_length(policy.model)),
@@ -150,6 +155,8 @@ def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: 
             cost=project.cost_function,
             mixtures=mixtures_of(project, chat, policy.model),
             watch=watch_of(project),
+            games=games,
+            opponent=opponent,
         ),
         version,
     )
@@ -175,7 +182,18 @@ def _value_model(project: Project, start: Start, run_id: str) -> Any:
 
 
 def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -> Callable[[int], dict[str, float]]:
-    """Figures on held-out prompts: the same prompts and the same random numbers every time."""
+    """Figures on held-out prompts, or of held-out games: the same ones and the same random numbers every time."""
+    if (games := parts.games) is not None:
+
+        def evaluate_games(_: int) -> dict[str, float]:
+            rollouts = held_out_games(project, games, rl.evaluate_prompts)
+            figures = {**describe_play(rollouts), "kl": mean_kl(project, parts.policy, rollouts)}
+            return {**figures, **examine(project, games)}
+
+        return evaluate_games
+    scorer = parts.scorer
+    if scorer is None:
+        raise ValueError("neither a scorer nor an environment")
     prompts = project.prompts["test"][:: max(1, len(project.prompts["test"]) // rl.evaluate_prompts)]
     prompts = prompts[: rl.evaluate_prompts]
     ids = project.encode(parts.chat, prompts, context_length(parts.policy.model))
@@ -185,7 +203,7 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
     def evaluate(_: int) -> dict[str, float]:
         samples = rl.evaluate_samples
         rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, samples, project.sampling, seed)
-        figures = describe_rollouts(project, parts.policy, parts.scorer, prompts, rollouts)
+        figures = describe_rollouts(project, parts.policy, scorer, prompts, rollouts)
         if texts:
             nll = mean_nll(parts.policy.model, texts, project.settings.compute.tokens_per_microbatch)
             figures["perplexity"] = math.exp(nll)
@@ -227,7 +245,7 @@ def mean_kl(project: Project, policy: Policy, rollouts: list[Rollout]) -> float:
     temperature = project.sampling.temperature
     for group in split_by_tokens(lengths, project.settings.compute.tokens_per_microbatch):
         chosen = [rollouts[i] for i in group]
-        batch = make_batch([r.prompt_ids for r in chosen], [r.completion_ids for r in chosen]).to(project.device)
+        batch = rollout_batch(chosen, project.device)
         logprobs, _ = completion_logprobs(policy.model, batch, temperature)
         ref = policy.reference_logprobs(batch, temperature)
         total += float(sequence_kl(logprobs, ref, batch.completion_mask).sum())

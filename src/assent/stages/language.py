@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assent.data.chat import ChatFormat
+from assent.data.chat import ChatFormat, conversation_text
 from assent.data.files import read_demonstrations, read_texts
 from assent.data.tokenizer import train_tokenizer
 from assent.models.loading import build_llama, context_length, load_causal_lm, load_tokenizer
@@ -17,6 +17,7 @@ from assent.training.language_model import Example, LanguageModelTraining, mean_
 from assent.training.loop import LoopSettings, run_steps
 from assent.types.errors import DataError, ModelError, WorkspaceError
 from assent.types.messages import Prompt
+from assent.types.protocols import Environment, SpokenEnvironment
 
 HELD_OUT_ROWS = 32  # of the corpus, never trained on: the perplexity reported
 LONGEST_ROW = 512  # tokens of text in a row, for a user's own model: its context may be far longer
@@ -150,9 +151,25 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
 def _corpus(project: Project) -> list[str]:
     if project.settings.pretrain.texts is not None:
         return read_texts(project.resolve(project.settings.pretrain.texts))
+    if project.environment is not None:
+        return spoken_texts(project.environment(), project.settings.prompts.template, project.seed("corpus"))
     if project.world is None:
         raise ModelError("nothing to pretrain on", "give model.path, or pretrain.texts, or a bundled task")
     return project.world.pretraining_texts(project.seed("corpus"))
+
+
+def spoken_texts(environment: Environment, template: str, seed: int) -> list[str]:
+    """An environment's conversations as running text.
+
+    Raises:
+        ModelError: it has none to show.
+    """
+    if not isinstance(environment, SpokenEnvironment):
+        raise ModelError(
+            f"nothing to pretrain on: {type(environment).__name__} has no `conversations`",
+            "give model.path (a checkpoint that can play), or pretrain.texts, or that method",
+        )
+    return [conversation_text(template, each, answered=True) for each in environment.conversations(seed)]
 
 
 def _require_unchanged(project: Project, folder: Path, digest: str) -> None:

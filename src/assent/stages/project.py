@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from assent.data.files import read_prompts
 from assent.models.loading import load_tokenizer
 from assent.models.scalar import member_folders
 from assent.rewards.scorer import CallableScorer, Scorer
+from assent.rollouts.choice import load_environment
 from assent.store import (
     Artifact,
     Run,
@@ -37,7 +38,7 @@ from assent.training.precision import choose_device
 from assent.types.errors import DataError, SettingsError, WorkspaceError
 from assent.types.feedback import CRITERIA, Marks
 from assent.types.messages import Prompt
-from assent.types.protocols import MarksFn, Progress, SamplingParams, Silent, World
+from assent.types.protocols import Environment, MarksFn, Progress, SamplingParams, Silent, World
 from assent.types.seeds import derive_seed
 
 
@@ -67,7 +68,9 @@ class Project:
 
     @cached_property
     def prompts(self) -> dict[str, list[Prompt]]:
-        """The prompts by split."""
+        """The prompts by split; an environment asks by itself."""
+        if self.settings.rl.environment is not None:
+            return {"train": [], "test": []}
         if self.settings.prompts.path is None:
             if self.world is None:
                 raise SettingsError("no prompts: neither prompts.path nor task is set")
@@ -90,6 +93,11 @@ class Project:
         return None if self.world is None else self.world.marks
 
     @cached_property
+    def environment(self) -> Callable[[], Environment] | None:
+        """What makes an environment to be played, if the project uses one."""
+        return None if self.settings.rl.environment is None else load_environment(self.settings.rl.environment)
+
+    @cached_property
     def reward_function(self) -> Scorer | None:
         """The user's own reward, in place of a reward model."""
         if (name := self.settings.reward.function) is None:
@@ -107,6 +115,11 @@ class Project:
     def sampling(self) -> SamplingParams:
         """How completions are drawn."""
         return SamplingParams(self.settings.sampling.temperature, self.settings.sampling.max_new_tokens)
+
+    @property
+    def greedy_sampling(self) -> SamplingParams:
+        """The likeliest token each time, as when a policy is examined."""
+        return replace(self.sampling, greedy=True)
 
     @cached_property
     def device(self) -> Any:

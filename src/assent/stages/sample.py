@@ -72,6 +72,11 @@ def sample(project: Project, round: int, policy: str, initial: str | None = None
         initial: the initial policy, which writes `people.initial_share` of each task's completions once the two
             differ: people then also say what the reward model should make of the ground that RL came from.
     """
+    if (environment := project.settings.rl.environment) is not None:
+        raise SettingsError(
+            f"nothing for people to rank: rl.environment {environment} pays for what the policy does",
+            "go on with `assent rl`",
+        )
     run_id = sample_run(round)
     run = project.begin(run_id, "sample", round, ("sampling", "people", "prompts"), {"policy": policy})
     if run.done:

@@ -36,7 +36,7 @@ class Measured:
 
     def batch(self, rows: Sequence[int], device: torch.device) -> TokenBatch:
         """The tokens of these rows."""
-        return _batch([self.rollouts[row] for row in rows], device)
+        return rollout_batch([self.rollouts[row] for row in rows], device)
 
     def take(self, rows: Sequence[int], targets: Targets, width: int) -> tuple[Experience, Targets]:
         """The part of these rows, cut to their longest completion."""
@@ -52,15 +52,20 @@ def measure(
     samples_per_prompt: int,
     compute: ComputeSettings,
     device: torch.device,
+    max_turns: int = 1,
 ) -> Measured:
-    """Recompute log-probabilities and values of a step's rollouts before anything is updated."""
+    """Recompute log-probabilities and values of a step's rollouts before anything is updated.
+
+    Args:
+        max_turns: how often the policy may write `sampling.max_new_tokens` in one rollout.
+    """
     temperature = sampling.temperature
     width = max(len(rollout.completion_ids) for rollout in rollouts)
     shape = (len(rollouts), width)
     old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
     mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
     for group in split_by_tokens([_length(rollout) for rollout in rollouts], compute.tokens_per_microbatch):
-        batch = _batch([rollouts[row] for row in group], device)
+        batch = rollout_batch([rollouts[row] for row in group], device)
         index, cut = torch.tensor(group, device=device), batch.completion_mask.shape[1]
         with torch.no_grad(), fast_products(compute, device):
             logprobs, spread = completion_logprobs(policy.model, batch, temperature, "watch")
@@ -81,7 +86,8 @@ def measure(
         values=values if value_model is not None else None,
         rollout_logprobs=sampled,
         samples_per_prompt=samples_per_prompt,
-        max_new_tokens=sampling.max_new_tokens,
+        max_new_tokens=max_turns * sampling.max_new_tokens,
+        earned=_earned(rollouts, width, device),
     )
     return Measured(experience, rollouts, sampled, entropy, temperature)
 
@@ -90,6 +96,22 @@ def _length(rollout: Rollout) -> int:
     return len(rollout.prompt_ids) + len(rollout.completion_ids)
 
 
-def _batch(rollouts: Sequence[Rollout], device: torch.device) -> TokenBatch:
+def rollout_batch(rollouts: Sequence[Rollout], device: torch.device) -> TokenBatch:
+    """Their tokens; the completion mask is true where the policy wrote, and false on what an environment answered."""
     batch = make_batch([rollout.prompt_ids for rollout in rollouts], [rollout.completion_ids for rollout in rollouts])
+    for row, rollout in enumerate(rollouts):
+        if rollout.written is not None:
+            batch.completion_mask[row, : len(rollout.written)] = torch.tensor(rollout.written)
     return batch.to(device)
+
+
+def _earned(rollouts: Sequence[Rollout], width: int, device: torch.device) -> Float[Tensor, "B T"] | None:
+    """The rewards of environments turn by turn; None where each rollout has but a score."""
+    if all(rollout.rewards is None for rollout in rollouts):
+        return None
+    earned = torch.zeros(len(rollouts), width, device=device)
+    for row, rollout in enumerate(rollouts):
+        if rollout.rewards is None:
+            raise ValueError(f"rollout {row} has no rewards by turn, and others have")
+        earned[row, : len(rollout.rewards)] = torch.tensor(rollout.rewards, device=device)
+    return earned

@@ -20,6 +20,7 @@ from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
+from assent.rollouts.environments import Games, describe_games
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure
@@ -42,7 +43,7 @@ class RLParts:
     value_model: nn.Module | None
     algorithm: OnPolicyAlgorithm
     generator: Generator
-    scorer: Scorer
+    scorer: Scorer | None
     chat: ChatFormat
     prompts: Sequence[Prompt]
     prompt_ids: Sequence[Sequence[int]]
@@ -50,6 +51,8 @@ class RLParts:
     cost: Scorer | None = None  # what is bounded or reported beside the score
     mixtures: Sequence[Mixture] = ()  # texts whose next-token loss is a part of every update's
     watch: Callable[[Sequence[Rollout], Sequence[float]], dict[str, float]] | None = None  # more figures for the log
+    games: Games | None = None  # in place of prompts and scorer: what an environment pays is the score
+    opponent: nn.Module | None = None  # an older copy of the policy, which plays the other side in the games
 
 
 class RLTraining:
@@ -84,7 +87,9 @@ class RLTraining:
         self.updates_per_step = parts.algorithm.epochs * parts.algorithm.minibatches
         self.mixing = Mixing(parts.mixtures, settings.steps * self.updates_per_step, seed)
         prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
-        self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
+        self.plan: list[list[int]] = []
+        if parts.games is None:
+            self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
         self.optimiser = GuardedOptimiser(
             parts.policy.model, algorithm.learning_rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
         )
@@ -103,8 +108,8 @@ class RLTraining:
             held_out = {f"heldout_{name}": value for name, value in self.evaluate(index).items()}
         rollouts = self._sample(index, attempt)
         p = self.parts
-        scores = self._scores(p.scorer, rollouts, index)
-        costs = [0.0] * len(scores) if p.cost is None else self._scores(p.cost, rollouts, index)
+        scores = self._scores(rollouts, index)
+        costs = [0.0] * len(scores) if p.cost is None else self._scored(p.cost, rollouts, index)
         measured = self._measure(rollouts, self.constraint.combined(scores, costs), self._sampling(index))
         targets = p.algorithm.targets(measured.experience, self.kl_coef)
         metrics = {**self._describe(measured, targets), **held_out}
@@ -143,6 +148,8 @@ class RLTraining:
         if self.parts.value_model is not None and self.value_optimiser is not None:
             state |= trainable_tensors("value", self.parts.value_model)
             state |= self.value_optimiser.tensors("value_adam")
+        if self.parts.opponent is not None:
+            state |= trainable_tensors("opponent", self.parts.opponent)
         return state | self.budget.tensors()
 
     def values(self) -> dict[str, Any]:
@@ -161,6 +168,8 @@ class RLTraining:
         if self.parts.value_model is not None and self.value_optimiser is not None:
             restore_tensors("value", self.parts.value_model, tensors)
             self.value_optimiser.restore("value_adam", tensors)
+        if self.parts.opponent is not None:
+            restore_tensors("opponent", self.parts.opponent, tensors)
         self.kl_coef, self.updates = values["kl_coef"], values["updates"]
         self.constraint.log_multiplier = values["cost_log_multiplier"]
         self.budget.restore(tensors, values["ended"])
@@ -171,16 +180,15 @@ class RLTraining:
         first, last = s.temperature_from or held, s.temperature_to or held
         return replace(self.sampling, temperature=first + (last - first) * index / max(1, s.steps - 1))
 
-    def _scores(self, scorer: Scorer, rollouts: Sequence[Rollout], index: int) -> list[float]:
-        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
-        return scorer.score(prompts, [rollout.text for rollout in rollouts])
-
     def _measure(self, rollouts: Sequence[Rollout], scores: Sequence[float], sampling: SamplingParams) -> Measured:
-        p = self.parts
-        group = self.settings.samples_per_prompt
-        return measure(rollouts, scores, p.policy, p.value_model, sampling, group, self.compute, p.device)
+        p, s = self.parts, self.settings
+        turns = s.max_turns if p.games is not None else 1
+        group = s.samples_per_prompt
+        return measure(rollouts, scores, p.policy, p.value_model, sampling, group, self.compute, p.device, turns)
 
     def _sample(self, index: int, attempt: int | str) -> list[Rollout]:
+        if self.parts.games is not None:
+            return self._play(self.parts.games, index, attempt)
         chosen = self.plan[index]
         return collect_rollouts(
             self.parts.generator,
@@ -191,6 +199,25 @@ class RLTraining:
             self._sampling(index),
             derive_seed(self.seed, "rollouts", attempt, index),
         )
+
+    def _play(self, games: Games, index: int, attempt: int | str) -> list[Rollout]:
+        """This step's games, each seed's as a group; the seeds are none of those that measure the policy."""
+        if self.parts.opponent is not None and index % self.settings.opponent_age == 0:
+            restore_tensors("policy", self.parts.opponent, trainable_tensors("policy", self.parts.policy.model))
+        count = self.settings.rollouts_per_step // self.settings.samples_per_prompt
+        seeds = [derive_seed(self.seed, "games", attempt, index, place) for place in range(count)]
+        seed = derive_seed(self.seed, "rollouts", attempt, index)
+        return games.play(seeds, self.settings.samples_per_prompt, self._sampling(index), seed)
+
+    def _scores(self, rollouts: Sequence[Rollout], index: int) -> list[float]:
+        """What an environment paid, or what the scorer says."""
+        if self.parts.scorer is None:
+            return [rollout.score or 0.0 for rollout in rollouts]
+        return self._scored(self.parts.scorer, rollouts, index)
+
+    def _scored(self, scorer: Scorer, rollouts: Sequence[Rollout], index: int) -> list[float]:
+        prompts = [self.parts.prompts[self.plan[index][rollout.prompt_index]] for rollout in rollouts]
+        return scorer.score(prompts, [rollout.text for rollout in rollouts])
 
     def _update(self, measured: Measured, targets: Targets, index: int, attempt: int) -> dict[str, float]:
         """All epochs of minibatches on one step's rollouts; `skipped` = 1 if none of them could be applied.
@@ -294,6 +321,8 @@ class RLTraining:
         }
         if self.settings.temperature_from is not None or self.settings.temperature_to is not None:
             described["temperature"] = measured.temperature
+        if self.parts.games is not None:
+            described |= describe_games(measured.rollouts)
         if targets.weights is not None:
             described["rollout_weight"] = float(masked_mean(targets.weights, targets.loss_mask))
         if e.values is not None and targets.returns is not None:

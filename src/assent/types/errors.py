@@ -41,7 +41,7 @@ class ModelError(AssentError):
 
 
 class UnhealthyRewardError(AssentError):
-    """The reward model failed its health check, or a reward function gave an unusable value."""
+    """The reward model is unhealthy, or a reward function or an environment gave what cannot be used."""
 
     exit_code = 5
 

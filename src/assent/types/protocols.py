@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ class SamplingParams:
 
     temperature: float = 1.0
     max_new_tokens: int = 64
+    greedy: bool = False  # always the likeliest token, as when a policy is examined; never in RL
 
 
 class Generator(Protocol):
@@ -133,7 +134,11 @@ class StepResult:
 
 
 class Environment(Protocol):
-    """A world that answers with messages. Two methods are enough."""
+    """A world that answers with messages. Two methods are enough.
+
+    An object is made for every game. All chance must come from the seed: the same seed and the same completions give
+    the same answers, or a run that was stopped could not go on to the same bits.
+    """
 
     def reset(self, seed: int) -> tuple[Message, ...]:
         """The first messages."""
@@ -141,4 +146,38 @@ class Environment(Protocol):
 
     def step(self, completion: str) -> StepResult:
         """The answer to the policy's completion."""
+        ...
+
+
+@runtime_checkable
+class TwoPlayerEnvironment(Protocol):
+    """An environment in which the policy plays the other side too (self-play).
+
+    Where it is the other side's turn, `reset` and `step` give no messages, and `asked` says what that side is asked.
+    """
+
+    def asked(self) -> tuple[Message, ...]:
+        """The conversation that the other side is to continue; empty where it is not its turn."""
+        ...
+
+    def answered(self, completion: str) -> StepResult:
+        """The answer, for the policy, to what the other side wrote; the reward counts for the policy's last turn."""
+        ...
+
+
+@runtime_checkable
+class SpokenEnvironment(Protocol):
+    """An environment that can show how it is spoken to, so that a model can be pretrained for it from scratch."""
+
+    def conversations(self, seed: int) -> list[tuple[Message, ...]]:
+        """Games as conversations: the environment's messages, and as the assistant's what a beginner answers."""
+        ...
+
+
+@runtime_checkable
+class ExaminedEnvironment(Protocol):
+    """An environment that brings an examination: games that the policy plays greedily."""
+
+    def examinations(self) -> Mapping[str, Sequence[Environment]]:
+        """By the name of the part, the games; the i-th of a part is reset with seed i."""
         ...

@@ -36,19 +36,31 @@ class Generation:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A completion with what RL needs of it. `group` holds the rollouts of one prompt together."""
+    """A completion, or several turns in an environment, with what RL needs of it.
+
+    `group` holds the rollouts of one prompt, or of one seed of an environment, together.
+    """
 
     prompt_index: int
     prompt_ids: Sequence[int]
-    completion_ids: Sequence[int]  # [T]
-    rollout_logprobs: Sequence[float]  # [T]
+    completion_ids: Sequence[int]  # [T] in an environment with what it answered between the turns
+    rollout_logprobs: Sequence[float]  # [T] 0 where the policy did not write
     finish_reason: FinishReason
     text: str
     policy_version: str
     group: int = 0
     score: float | None = None
+    written: Sequence[bool] | None = None  # [T] false on an environment's tokens; None: the policy wrote all of them
+    rewards: Sequence[float] | None = None  # [T] an environment's, each on the last token of the turn that earned it
 
     @property
     def finished(self) -> bool:
-        """True if the model ended the completion itself."""
+        """True if the model ended the completion itself; in an environment, every turn of it."""
         return self.finish_reason is FinishReason.STOP
+
+    @property
+    def turns(self) -> int:
+        """How many times the policy wrote: runs of its own tokens."""
+        if self.written is None:
+            return 1
+        return sum(own and not (i and self.written[i - 1]) for i, own in enumerate(self.written))

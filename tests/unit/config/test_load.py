@@ -178,3 +178,19 @@ def _leaves(model: type[BaseModel]) -> Iterator[str]:
             yield from _leaves(section)
         else:
             yield name
+
+
+def test_an_environment_asks_nobody_and_stands_alone(tmp_path: Path) -> None:
+    found = load_settings(overrides=["--rl.environment", "tictactoe"])
+    assert (found.people.kind, found.task, found.learns_reward) == ("none", None, False)
+    written = tmp_path / "a.toml"
+    written.write_text(dump_settings(found), encoding="utf-8")
+    assert load_settings([written]) == found
+    for words, said in {
+        ("--task", "household"): "leave out task",
+        ("--prompts.path", "p.jsonl", "--reward.function", "m:f"): r"leave out prompts\.path and reward\.function",
+        ("--people.kind", "human"): r"leave out people\.kind",
+    }.items():
+        with pytest.raises(SettingsError, match=said):
+            load_settings(overrides=["--rl.environment", "tictactoe", *words])
+    assert load_settings(overrides=["--task", "household"]).people.kind == "human"

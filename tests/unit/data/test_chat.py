@@ -87,6 +87,41 @@ def test_a_tokenizers_own_template_comes_first(templated: ChatFormat) -> None:
     assert ids[-1] == templated.end_id
 
 
+def turns(chat: ChatFormat, written: list[int], last: int | None) -> str:
+    """A conversation as tokens: the prompt, what the policy wrote, and what stands before its next turn."""
+    after = [Message("user", "And a {prompt}?")]
+    ids = [*chat.prompt_ids(ASKED), *written, *chat.between_ids(ASKED.messages, after, last)]
+    return str(chat.tokenizer.decode(ids))
+
+
+def test_between_two_turns_stands_what_the_conversation_has_there(plain: ChatFormat) -> None:
+    written = plain.completion_ids("Use soap.")[:-1]
+    talk = Prompt((*ASKED.messages, Message("assistant", "Use soap."), Message("user", "And a {prompt}?")))
+    assert turns(plain, written, None) == plain.tokenizer.decode(plain.prompt_ids(talk))
+    assert turns(plain, [*written, plain.end_id], plain.end_id).count("<|end|>") == 1
+
+
+def test_between_two_turns_of_a_chat_template(tmp_path: Path) -> None:
+    ends = TEMPLATE.replace("{{ message.content }}\n", "{{ message.content }}<|end|>\n")
+    chat = ChatFormat(load_tokenizer(build_checkpoint(tmp_path, "llama", chat_template=ends)))
+    written = chat.completion_ids("Use soap.")
+    expected = "<user>How do I clean a window?<|end|>\n<assistant>Use soap.<|end|>\n<user>And a {prompt}?<|end|>\n"
+    # The policy's own end token is not repeated; where it wrote none, the template's stands.
+    assert turns(chat, written, written[-1]) == expected + "<assistant>"
+    assert turns(chat, written[:-1], None) == expected + "<assistant>"
+
+
+def test_a_template_that_cannot_hold_several_turns_is_refused(tmp_path: Path) -> None:
+    forgets = "{{ messages[-1].content }}<assistant>"
+    chat = ChatFormat(load_tokenizer(build_checkpoint(tmp_path / "a", "llama", chat_template=forgets)))
+    with pytest.raises(DataError, match="leaves earlier answers out"):
+        turns(chat, [1, 2], None)
+    strict = "{% if messages[-1].role != 'user' %}{{ raise_exception('user or nothing') }}{% endif %}<assistant>"
+    chat = ChatFormat(load_tokenizer(build_checkpoint(tmp_path / "b", "llama", chat_template=strict)))
+    with pytest.raises(DataError, match="refuses a conversation of user, assistant, tool: user or nothing"):
+        chat.between_ids(ASKED.messages, [Message("tool", "12")], None)
+
+
 def with_bos(end_too: bool) -> ChatFormat:
     from tokenizers.processors import TemplateProcessing
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from assent.functional import logprobs_of, sample_tokens
+from assent.functional import likeliest_tokens, logprobs_of, sample_tokens
 
 BANNED = -math.inf
 
@@ -68,3 +68,13 @@ def test_a_row_that_is_no_distribution_says_so_and_leaves_the_others_alone(row: 
 def test_temperature_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="temperature"):
         sample_tokens(torch.zeros(1, 2), 0.0, torch.zeros(1))
+
+
+def test_the_likeliest_token_is_drawn_by_nobody() -> None:
+    logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, BANNED, 3.0]])
+    for temperature in (0.5, 1.0, 2.0):
+        tokens, logprobs = likeliest_tokens(logits, temperature)
+        assert tokens.tolist() == [1, 0]
+        torch.testing.assert_close(logprobs, logprobs_of(logits[:, None], tokens[:, None], temperature)[:, 0])
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        likeliest_tokens(logits, 0.0)

@@ -1,0 +1,76 @@
+"""Playing the project's environment: in RL, on held-out seeds, in its own examination, and policy against policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from assent.data.chat import ChatFormat
+from assent.models.loading import context_length, load_causal_lm, stop_ids
+from assent.rollouts.environments import Games, describe_games
+from assent.rollouts.local import LocalGenerator
+from assent.stages.project import Project
+from assent.types.protocols import ExaminedEnvironment, Generator
+from assent.types.rollout import Rollout
+from assent.types.seeds import derive_seed
+
+
+def games_of(
+    project: Project, model: Any, chat: ChatFormat, generator: Generator, opponent: Generator | None = None
+) -> Games:
+    """The project's environment, to be played by this policy.
+
+    Raises:
+        ValueError: the project uses none.
+    """
+    rl = project.settings.rl
+    if project.environment is None or rl.environment is None:
+        raise ValueError("the project plays no environment")
+    return Games(project.environment, rl.environment, generator, chat, context_length(model), rl.max_turns, opponent)
+
+
+def local_generator(project: Project, model: Any, chat: ChatFormat, version: Any) -> LocalGenerator:
+    """A generator on these weights."""
+    return LocalGenerator(model, stop_ids(model, chat.tokenizer), version, project.settings.sampling.batch_size)
+
+
+def held_out_games(project: Project, games: Games, count: int) -> list[Rollout]:
+    """A game of each of `count` seeds that no training uses; the same ones, and the same chance, every time."""
+    seeds = [project.seed("held-out games", number) for number in range(count)]
+    return games.play(seeds, 1, project.sampling, project.seed("held-out games"))
+
+
+def describe_play(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean pay of a game, shares won and lost, turns, and tokens that the policy wrote."""
+    return {
+        "proxy": sum(rollout.score or 0.0 for rollout in rollouts) / len(rollouts),
+        **describe_games(rollouts),
+        "length": sum(sum(rollout.written or ()) for rollout in rollouts) / len(rollouts),
+    }
+
+
+def examine(project: Project, games: Games) -> dict[str, float]:
+    """What the environment's own examination says of the greedy policy: by part, mean pay, and games won and lost."""
+    environment = games.make()
+    if not isinstance(environment, ExaminedEnvironment):
+        return {}
+    sampling = project.greedy_sampling
+    figures: dict[str, float] = {}
+    for part, each in environment.examinations().items():
+        rollouts = games.play_these(each, range(len(each)), sampling, derive_seed(0, part))
+        scores = [rollout.score or 0.0 for rollout in rollouts]
+        figures |= {
+            f"{part}_mean": sum(scores) / len(scores),
+            f"{part}_won": sum(score > 0 for score in scores) / len(scores),
+            f"{part}_lost_games": float(sum(score < 0 for score in scores)),
+        }
+    return figures
+
+
+def play_as(project: Project, artifact: str, count: int) -> list[Rollout]:
+    """The held-out games of a policy that is only played with."""
+    chat = project.chat(artifact)
+    model: Any = load_causal_lm(project.folder(artifact), project.settings.model.dtype, tokenizer=chat.tokenizer)
+    model.to(project.device).eval()
+    generator = local_generator(project, model, chat, lambda: artifact)
+    return held_out_games(project, games_of(project, model, chat, generator), count)
