@@ -9,8 +9,10 @@ from assent.stages.compare import Contest, compare
 from assent.stages.improve import Start, improve
 from assent.stages.judge import LABELLERS, collect_judgements
 from assent.stages.language import base_model, fine_tune
+from assent.stages.preference import learn_preferences
 from assent.stages.project import Project
-from assent.stages.reward import check_health, train_reward
+from assent.stages.reward import given_reward, train_reward
+from assent.stages.reward_health import check_health
 from assent.stages.sample import sample
 from assent.stages.unpenalised import run_unpenalised
 
@@ -30,8 +32,11 @@ def run_loop(project: Project, rounds: int) -> Outcome:
     initial = fine_tune(project, base)
     policy = initial
     for round in range(1, rounds + 1):
-        reward = learn_reward(project, round, policy, initial)
-        new = improve(project, round, Start(policy, initial, reward))
+        if project.settings.loop.improve == "preference":
+            reward, new = None, learn_from_rankings(project, round, policy, initial)
+        else:
+            reward = learn_reward(project, round, policy, initial)
+            new = improve(project, round, Start(policy, initial, reward))
         if round == 1 and reward is not None:
             run_unpenalised(project, round, Start(policy, initial, reward))
         verdict = compare(project, round, Contest(new, policy, initial, base, reward))["verdict"]
@@ -41,14 +46,30 @@ def run_loop(project: Project, rounds: int) -> Outcome:
 
 
 def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:
-    """People rank the policy's completions, and a reward model learns from all rankings so far."""
-    if project.settings.reward.function is not None:
+    """People rank the policy's completions, and a reward model learns from all rankings so far.
+
+    Nobody is asked where a file of samples, a reward model that is there already, or a callable takes their place.
+    """
+    settings = project.settings
+    if settings.reward.function is not None:
         return None
-    tasks = sample(project, round, policy, initial)
-    collect_judgements(project, tasks, LABELLERS)
-    reward = train_reward(project, round, initial)
-    check_health(project, round, reward)
+    if settings.reward.model is not None:
+        reward = given_reward(project, settings.reward.model)
+    elif settings.reward_model.of_samples:
+        reward = train_reward(project, 1, initial)  # a file says the same in every round
+    else:
+        tasks = sample(project, round, policy, initial)
+        collect_judgements(project, tasks, LABELLERS)
+        reward = train_reward(project, round, initial)
+    check_health(project, reward)
     return reward
+
+
+def learn_from_rankings(project: Project, round: int, policy: str, initial: str) -> str:
+    """People rank the policy's completions, unless a file is given, and a new policy learns from that directly."""
+    if project.settings.preference.comparisons is None:
+        collect_judgements(project, sample(project, round, policy, initial), LABELLERS)
+    return learn_preferences(project, round, policy, initial)
 
 
 def announce(project: Project, round: int, verdict: dict[str, Any]) -> None:

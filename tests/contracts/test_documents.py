@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from assent.config import Settings, flatten
+from assent.config.load import TYPES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -81,6 +82,8 @@ def test_commands_exist(help_texts: dict[str, str | None]) -> None:
 
 def test_flags_exist(help_texts: dict[str, str | None]) -> None:
     settings = {name for name, _, _ in flatten(Settings.model_validate({"task": "household"}))}
+    for section, (known, _) in TYPES.items():  # a page may be about any type of a section
+        settings |= {f"{section}.{name}" for model in known.values() for name in model.model_fields}
     unknown = []
     for words in snippets("assent"):
         for flag in (word.partition("=")[0] for word in words if word.startswith("--")):

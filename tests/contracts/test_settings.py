@@ -6,6 +6,7 @@ from pathlib import Path
 
 from assent.config import Settings, dump_settings, flatten, load_settings
 from assent.config.algorithm import ALGORITHMS
+from assent.config.preference import PREFERENCES
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -37,12 +38,13 @@ SELF_EXPLANATORY = {
 
 
 def leaves() -> dict[str, str]:
-    """Of all settings, with each of the algorithms."""
+    """Of all settings, with each of the algorithms and each of the preference losses."""
     found = {}
-    for algorithm in ALGORITHMS:
-        chosen = {"task": "household", "algorithm": {"type": algorithm}, "rl": {"samples_per_prompt": 2}}
-        for name, _, description in flatten(Settings.model_validate(chosen)):
-            found[f"{algorithm}.{name}"] = description
+    chosen = [("algorithm", name) for name in ALGORITHMS] + [("preference", name) for name in PREFERENCES]
+    for section, kind in chosen:
+        given = {"task": "household", section: {"type": kind}, "rl": {"samples_per_prompt": 2}}
+        for name, _, description in flatten(Settings.model_validate(given)):
+            found[f"{kind}.{name}"] = description
     return found
 
 
@@ -59,7 +61,8 @@ def test_no_name_is_excused_without_need() -> None:
 def test_every_section_is_documented() -> None:
     sections = [info.annotation for info in Settings.model_fields.values() if hasattr(info.annotation, "model_fields")]
     assert len(sections) >= 10
-    assert [section for section in (*sections, *ALGORITHMS.values()) if not (section.__doc__ or "").strip()] == []
+    sections += [*ALGORITHMS.values(), *PREFERENCES.values()]
+    assert [section for section in sections if not (section.__doc__ or "").strip()] == []
 
 
 def test_every_recipe_is_valid(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def prompts(tmp_path: Path) -> Path:
 
 
 def test_all_commands_are_there() -> None:
-    wanted = "init demo pretrain sft sample simulate reward rl eval loop report lineage doctor rank settings"
+    wanted = "init demo pretrain sft sample simulate reward rl dpo best-of eval loop report lineage doctor rank settings"
     assert sorted(wanted.split()) == COMMANDS
 
 
@@ -201,6 +201,7 @@ def test_a_stage_names_what_must_come_first(tmp_path: Path) -> None:
         "simulate": "sample",
         "reward": "sample",
         "rl": "sft",
+        "dpo": "sft",
         "eval": "rl --round 1",
     }.items():
         done = assent(command, cwd=tmp_path)

@@ -63,6 +63,25 @@ def test_people_rank_until_nothing_is_open(workspace: Path) -> None:
     assert nothing.code == 3 and "nothing is to be judged" in nothing.err
 
 
+def test_marks_per_criterion_are_asked_for(workspace: Path) -> None:
+    settings = workspace / "assent.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("[people]\n", "[people]\ncriteria_marks = true\n"), encoding="utf-8")
+    typed = "2 1=3\n7 10 0\n1 2\n11 1 1\n5 5 4\n0 1 2\n" + "1 2 3\nq\n"
+    done = assent("rank", "--name", "Ada", cwd=workspace, typed=typed)
+    assert done.code == 0, done.err
+    assert "2 marks for 3 completions" in done.out and "'11' is no mark" in done.out
+    with Workspace.open(workspace).open_store() as store:
+        (said,) = rankings(store)
+        shown = Judgements(store).get(said.judgement_id).order_shown
+        assert [said.marks[index] for index in shown] == [
+            {"helpful": 0.7, "honest": 0.5, "harmless": 0.0},
+            {"helpful": 1.0, "honest": 0.5, "harmless": 0.1},
+            {"helpful": 0.0, "honest": 0.4, "harmless": 0.2},
+        ]
+        assert counts(store, ["round1-sample"]).submitted == 1, "what was left half-marked is not recorded"
+
+
 def test_leaving_at_once_is_no_success(workspace: Path) -> None:
     done = assent("rank", "--name", "Ada", cwd=workspace, typed="")
     assert done.code == 3

@@ -45,6 +45,7 @@ _SETTINGS_COMMANDS = {
         single.reward,
         single.rl,
         best_of.best_of,
+        single.dpo,
         single.eval_,
     ),
     "To look at": (inspection.settings,),

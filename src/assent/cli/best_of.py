@@ -31,12 +31,12 @@ def best_of(
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import last_done, policy_before, reward_of
         from assent.stages.best_of import best_of as sample_best
-        from assent.stages.reward import check_health
+        from assent.stages.reward_health import check_health
 
         number = round or last_done(project, "reward")
         scores = reward_of(project, number)
         if scores is not None:
-            check_health(project, number, scores)
+            check_health(project, scores)
         name = named(run) or f"round{number}-best-of-{n}" + (f"-{policy}" if policy else "")
         result["round"] = number
         result.update(sample_best(project, number, policy or policy_before(project, number), scores, n, name))

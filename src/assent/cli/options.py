@@ -13,7 +13,11 @@ Recipes = Annotated[
 ]
 Reward = Annotated[
     str | None,
-    typer.Option("--reward", help="any callable as MODULE:FUNCTION gives the scores; nobody is asked then"),
+    typer.Option(
+        "--reward",
+        help="where scores come from: any callable as MODULE:FUNCTION, and nobody is asked then; or the ID of a reward"
+        " model that is there already",
+    ),
 ]
 Round = Annotated[int | None, typer.Option("--round", min=1, help="of the loop", show_default="the first not done")]
 RunName = Annotated[

@@ -11,7 +11,14 @@ from typer.core import TyperCommand
 from assent.config import Settings, load_settings
 
 EPILOG = "Any setting can follow as a dotted flag, e.g. --rl.steps 20 or --seed 1; `assent settings` lists them."
-_PATHS = ("model.path", "prompts.path", "sft.demonstrations", "pretrain.texts")
+_PATHS = (
+    "model.path",
+    "prompts.path",
+    "sft.demonstrations",
+    "pretrain.texts",
+    "preference.comparisons",
+    "reward_model.samples",
+)
 
 
 class SettingsCommand(TyperCommand):
@@ -59,7 +66,8 @@ def read_settings(files: Sequence[Path], overrides: Sequence[str], reward: str |
     Args:
         files: later over earlier.
         overrides: `--name=value` each.
-        reward: stands for reward.function; nobody is then asked, unless people.kind is given somewhere.
+        reward: with a colon it stands for reward.function, and nobody is then asked, unless people.kind is given
+            somewhere; without, for reward.model.
 
     Raises:
         SettingsError: see `load_settings`.
@@ -67,6 +75,8 @@ def read_settings(files: Sequence[Path], overrides: Sequence[str], reward: str |
     flags = [_anchored(flag) for flag in overrides]
     if reward is None:
         return load_settings(files, flags)
+    if ":" not in reward:
+        return load_settings(files, [*flags, f"--reward.model={reward}"])
     flags.append(f"--reward.function={reward}")
     settings = load_settings(files, flags)
     if "kind" in settings.people.model_fields_set:

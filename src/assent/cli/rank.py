@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from assent.cli.options import HERE, Where
-from assent.cli.ranking import Command, parse_ranking
+from assent.cli.ranking import Command, parse_marks, parse_ranking
 from assent.cli.tasks import require_open_runs
 from assent.config import load_settings
 from assent.store import Judgements, Run, Store, Workspace, add_person, counts, open_tasks, rankings
 from assent.types.errors import DataError
-from assent.types.feedback import Assignment, Judgement, PersonKind
+from assent.types.feedback import CRITERIA, Assignment, Judgement, PersonKind
 from assent.types.seeds import derive_seed
 
 RULE = "Best first, '=' between equals: [bold]2 1=3 4[/] means 2, then 1 and 3 alike, then 4. [dim]s: skip, q: quit[/]"
@@ -36,7 +36,8 @@ def rank(
     Several people may do so at the same time. Every judgement is kept as soon as it is given.
     """
     place = Workspace.open(workspace)
-    seed = load_settings([place.settings_file]).seed
+    settings = load_settings([place.settings_file])
+    criteria = CRITERIA if settings.people.criteria_marks else ()
     console = Console()
     with place.open_store() as store:
         runs = require_open_runs(store, round)
@@ -47,7 +48,8 @@ def rank(
                 "who has labelled for training cannot compare the policies, nor the other way round",
                 "someone else must judge these: assent rank --name NAME",
             )
-        done = _Sitting(store, console, person, derive_seed(seed, "judging", "human")).judge(runs)
+        seed = derive_seed(settings.seed, "judging", "human")
+        done = _Sitting(store, console, person, seed, criteria).judge(runs)
         found = counts(store, [run.id for run in runs])
     left = found.wanted - found.submitted
     console.print(f"{done} judgements recorded; {left} still wanted" + ("" if left else ": `assent loop` goes on"))
@@ -63,13 +65,14 @@ class _Sitting:
     console: Console
     person: int
     seed: int
+    criteria: Sequence[str] = ()  # to be marked beside the ranking, where policies are not compared
 
     def judge(self, runs: list[Run]) -> int:
         """Go through the open tasks until they or the person are exhausted; returns the number judged."""
         done = 0
         try:
-            for assignment in self._assignments(runs):
-                said = self._ask(assignment)
+            for assignment, criteria in self._assignments(runs):
+                said = self._ask(assignment, criteria)
                 if said is Command.QUIT:
                     self._release(assignment)
                     break
@@ -82,19 +85,19 @@ class _Sitting:
             self.console.print()
         return done
 
-    def _assignments(self, runs: list[Run]) -> Iterator[Assignment]:
-        """One lease at a time, so that nobody waits for tasks that this person has not come to."""
+    def _assignments(self, runs: list[Run]) -> Iterator[tuple[Assignment, Sequence[str]]]:
+        """With what to mark. One lease at a time: nobody waits for tasks that this person has not come to."""
         for run in runs:
             for task in open_tasks(self.store, run.id):
                 for assignment in Judgements(self.store).lease([task], self.person, self.seed):
                     if not assignment.submitted:
-                        yield assignment
+                        yield assignment, () if run.kind == "eval" else self.criteria
 
     def _release(self, assignment: Assignment) -> None:
         """A lease that lasts no time is free for others at once."""
         Judgements(self.store).lease([assignment.task_id], self.person, self.seed, seconds=0.0)
 
-    def _ask(self, assignment: Assignment) -> Judgement | Command:
+    def _ask(self, assignment: Assignment, criteria: Sequence[str]) -> Judgement | Command:
         show(assignment, self.console)
         started = time.monotonic()
         while True:
@@ -104,12 +107,35 @@ class _Sitting:
                 return Command.QUIT
             try:
                 found = parse_ranking(line, assignment.order_shown)
-                if isinstance(found, Command):
-                    return found
-                seconds = round(time.monotonic() - started, 1)
-                return Judgement(found, assignment.order_shown, assignment.label, seconds=seconds)
             except ValueError as error:
                 self.console.print(f"[red]{escape(str(error))}[/]\n{RULE}")
+                continue
+            if isinstance(found, Command):
+                return found
+            marks = self._ask_marks(assignment, criteria)
+            if isinstance(marks, Command):
+                return marks
+            seconds = round(time.monotonic() - started, 1)
+            return Judgement(found, assignment.order_shown, assignment.label, marks, seconds=seconds)
+
+    def _ask_marks(self, assignment: Assignment, criteria: Sequence[str]) -> tuple[Mapping[str, float], ...] | Command:
+        """A line of marks for each criterion; what was ranked is not recorded before they are all there."""
+        given: dict[str, tuple[float, ...]] = {}
+        while len(given) < len(criteria):
+            name = criteria[len(given)]
+            try:
+                line = self.console.input(f"{name}, 0 to 10 each> ")
+            except EOFError:
+                return Command.QUIT
+            if line.strip().lower() in (Command.SKIP.value, Command.QUIT.value):
+                return Command(line.strip().lower())
+            try:
+                given[name] = parse_marks(line, assignment.order_shown)
+            except ValueError as error:
+                self.console.print(f"[red]{escape(str(error))}[/]")
+        if not given:
+            return ()
+        return tuple({name: marks[i] for name, marks in given.items()} for i in range(len(assignment.completions)))
 
 
 def show(assignment: Assignment, console: Console) -> None:

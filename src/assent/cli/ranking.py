@@ -46,6 +46,23 @@ def parse_ranking(text: str, order_shown: Sequence[int]) -> tuple[int, ...] | Co
     return tuple(ranks)
 
 
+def parse_marks(text: str, order_shown: Sequence[int]) -> tuple[float, ...]:
+    """`7 10 0 3`, a mark from 0 to 10 for each completion as shown, as marks in [0, 1] in the task's own order.
+
+    Raises:
+        ValueError: another number of marks, or one that is not from 0 to 10; the message says which.
+    """
+    words = text.split()
+    if len(words) != len(order_shown):
+        raise ValueError(f"{len(words)} marks for {len(order_shown)} completions: give each its own, as shown")
+    marks = [0.0] * len(order_shown)
+    for place, word in zip(order_shown, words, strict=True):
+        if not re.fullmatch(r"10|[0-9]", word):
+            raise ValueError(f"'{word}' is no mark: a whole number from 0 (worst) to 10 (best)")
+        marks[place] = int(word) / 10
+    return tuple(marks)
+
+
 def _number(word: str, count: int) -> int:
     if not re.fullmatch(r"[0-9]{1,3}", word):
         raise ValueError(f"'{word}' is no number" if word else "a number is missing beside '='")

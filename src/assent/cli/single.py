@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from assent.stages.project import Project
 
 
+HEALTH_FIGURES = ("accuracy", "auc", "rmse", "explained")  # those that a kind of label has
+
+
 def pretrain(
     context: typer.Context,
     run: RunName = None,
@@ -108,20 +111,27 @@ def reward(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the reward model on all rankings so far, and check its health."""
+    """Train the reward model on all rankings so far, or on a file of samples, and check its health.
+
+    --reward_model.samples FILE with --reward_model.loss binary or regression needs no rankings.
+    """
     with at_work(context, workspace, recipe, as_json, force) as (project, result):
         from assent.cli.standing import first_undone, initial_of
-        from assent.stages.reward import check_health, train_reward
+        from assent.stages.reward import train_reward
+        from assent.stages.reward_health import check_health
 
         if (function := project.settings.reward.function) is not None:
             raise SettingsError(f"no reward model is needed: reward.function {function} gives the scores")
         name = named(run)
-        number = round or _round_of(project, name, "reward") or first_undone(project, "health")
-        _require_judged(project, number)
+        of_samples = project.settings.reward_model.of_samples
+        number = round or _round_of(project, name, "reward") or (1 if of_samples else first_undone(project, "health"))
+        if not of_samples:
+            _require_judged(project, number)
         result["round"] = number
         result["reward"] = train_reward(project, number, initial_of(project), name)
-        health = check_health(project, number, result["reward"], name and f"{name}-health")
-        result.update(healthy=health["healthy"], accuracy=health["accuracy"]["value"])
+        health = check_health(project, result["reward"])
+        result["healthy"] = health["healthy"]
+        result.update({name: found["value"] for name in HEALTH_FIGURES if (found := health.get(name))})
 
 
 def rl(
@@ -155,15 +165,56 @@ def rl(
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
         from assent.cli.standing import first_undone, initial_of, policy_before, reward_of
         from assent.stages.improve import Start, improve
-        from assent.stages.reward import check_health
+        from assent.stages.reward_health import check_health
 
         name = named(run)
         number = round or _round_of(project, name, "rl") or first_undone(project, "rl")
         start = Start(policy_before(project, number), initial_of(project), reward_of(project, number))
         if start.reward is not None:
-            check_health(project, number, start.reward)
+            check_health(project, start.reward)
         result["round"] = number
         result["policy"] = improve(project, number, start, name)
+
+
+def dpo(
+    context: typer.Context,
+    round: Round = None,
+    run: RunName = None,
+    workspace: Where = HERE,
+    recipe: Recipes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from people's comparisons directly, without reward model or RL: DPO, or what preference.type names.
+
+    What is learnt: the rankings of all rounds so far, or --preference.comparisons FILE. Which --preference.type:
+
+    [bold]dpo[/] for pairs, unless there is a reason for another. Where many judgements are wrong add
+    --preference.label-smoothing or --preference.flip-rate; where ties say something, --preference.ties learn.
+
+    [bold]ipo[/] where people are nearly unanimous, or pairs are few: dpo would push the two apart without end.
+
+    [bold]kto[/] where completions were judged one by one, thumb up or down.
+
+    [bold]orpo[/] where there was no fine-tuning yet: it does both in one pass, and needs no reference.
+
+    [bold]simpo[/] where dpo's answers grow too long, or memory for a reference is short; nothing but its step size
+    holds it near where it began.
+
+    RL (`assent rl`) where a reward can be had for texts that nobody has judged yet.
+    """
+    with at_work(context, workspace, recipe, as_json) as (project, result):
+        from assent.cli.standing import first_unimproved, initial_of, policy_before
+        from assent.stages.preference import learn_preferences
+
+        name = named(run)
+        number = round or _round_of(project, name, "sample") or first_unimproved(project)
+        start, reference = policy_before(project, number), initial_of(project)
+        if project.settings.preference.comparisons is None:
+            _require_judged(project, number)
+        result["round"] = number
+        result["policy"] = learn_preferences(project, number, start, reference, name)
+        card = project.artifact(result["policy"]).card
+        result.update({name: card[name] for name in ("comparisons", "ties", "identical", "held_out_accuracy")})
 
 
 def eval_(
@@ -175,18 +226,16 @@ def eval_(
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare policies on held-out prompts, with intervals. With --run: the policy of that `assent rl --run`."""
+    """Compare policies on held-out prompts, with intervals. With --run: that of `assent rl --run` or `dpo --run`."""
     with at_work(context, workspace, recipe, as_json, reward=reward) as (project, result):
-        from assent.cli.standing import base_of, first_undone, initial_of, policy_before, result_of, reward_of
+        from assent.cli.standing import base_of, first_undone, improved, initial_of, policy_before, reward_of
         from assent.stages.compare import Contest, compare
 
         name = named(run)
         number = round or _round_of(project, name, "rl") or first_undone(project, "eval")
-        command = f"assent rl --round {number}" + (f" --run {name}" if name else "")
-        new = result_of(project, name or f"round{number}-rl", "policy", command)
-        contest = Contest(
-            new, policy_before(project, number), initial_of(project), base_of(project), reward_of(project, number)
-        )
+        new, work = improved(project, number, name)
+        scores = reward_of(project, number) if work == "rl" else None
+        contest = Contest(new, policy_before(project, number), initial_of(project), base_of(project), scores)
         found = compare(project, number, contest, name and f"{name}-eval")
         result.update(round=number, policy=new, promoted=found["verdict"]["promoted"], kl=found["kl"])
         result.update(found["versus_reference"])

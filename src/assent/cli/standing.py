@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from assent.pipeline import Outcome
 from assent.stages.language import has_demonstrations, import_checkpoint
+from assent.stages.reward import given_reward
 from assent.stages.rounds import rounds_so_far
 from assent.store import get_run
 from assent.types.errors import DataError
 
 if TYPE_CHECKING:
     from assent.stages.project import Project
+
+IMPROVING = {"rl": "rl", "preference": "dpo"}  # the work that makes a policy -> the command that does it
 
 
 def base_of(project: Project) -> str:
@@ -49,13 +52,18 @@ def policy_before(project: Project, round: int) -> str:
 
 
 def reward_of(project: Project, round: int) -> str | None:
-    """The reward model of a round; None where a callable gives the scores.
+    """The reward model that is given, or the round's own; None where a callable gives the scores.
 
     Raises:
         DataError: it is not there yet.
     """
-    if project.settings.reward.function is not None:
+    settings = project.settings
+    if settings.reward.function is not None:
         return None
+    if settings.reward.model is not None:
+        return given_reward(project, settings.reward.model)
+    if settings.reward_model.of_samples:
+        round = 1
     return result_of(project, f"round{round}-reward", "reward", f"assent reward --round {round}")
 
 
@@ -72,6 +80,27 @@ def result_of(project: Project, run_id: str, key: str, command: str) -> str:
     return str(run.result[key])
 
 
+def improved(project: Project, round: int, run: str | None) -> tuple[str, str]:
+    """The policy that a round (or an experiment) made, and by which work: `rl` or `preference`.
+
+    Where a round was done both ways, the loop's own counts.
+
+    Raises:
+        DataError: it is not there yet, and the command that makes it is named; or the run makes no policy.
+    """
+    own = project.settings.loop.improve
+    works = [own, *(work for work in IMPROVING if work != own)]
+    names = [run] if run is not None else [f"round{round}-{work}" for work in works]
+    for name in names:
+        found = get_run(project.store, name)
+        if found is not None and found.kind not in IMPROVING:
+            raise DataError(f"{name} is a run of kind {found.kind}, which makes no policy", "name one of rl or dpo")
+        if found is not None and found.done:
+            return str(found.result["policy"]), found.kind
+    command = f"assent {IMPROVING[own]} --round {round}" + (f" --run {run}" if run else "")
+    return result_of(project, names[0], "policy", command), own
+
+
 def outcome_so_far(project: Project) -> Outcome | None:
     """Where the loop stands, as `run_loop` would say it; None before there is a policy."""
     rounds = rounds_so_far(project)
@@ -85,6 +114,12 @@ def outcome_so_far(project: Project) -> Outcome | None:
 def first_undone(project: Project, work: str) -> int:
     """The first round whose run of this kind, e.g. `rl`, is not done."""
     done = {each.number for each in rounds_so_far(project) if work in each.runs and each.runs[work].done}
+    return next(number for number in range(1, len(done) + 2) if number not in done)
+
+
+def first_unimproved(project: Project) -> int:
+    """The first round that has made no new policy yet, by RL or from the rankings."""
+    done = {each.number for each in rounds_so_far(project) if any(each.result(work) for work in IMPROVING)}
     return next(number for number in range(1, len(done) + 2) if number not in done)
 
 

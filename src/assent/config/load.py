@@ -6,15 +6,22 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from assent.config.algorithm import ALGORITHMS
+from assent.config.preference import PREFERENCES
 from assent.config.settings import Settings
 from assent.types.errors import SettingsError
+
+# The sections whose names depend on their type: what each may be, and what it is unless told.
+TYPES: dict[str, tuple[Mapping[str, type[BaseModel]], str]] = {
+    "algorithm": (ALGORITHMS, "ppo"),
+    "preference": (PREFERENCES, "dpo"),
+}
 
 
 def load_settings(files: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Settings:
@@ -147,17 +154,17 @@ def _set(into: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 def _explain(error: ValidationError, origin: dict[str, str]) -> tuple[str, str]:
     messages, hints = [], []
     for item in error.errors(include_url=False):
-        location, algorithm = _without_tag(item["loc"])
+        location, chosen = _without_tag(item["loc"])
         path = ".".join(location)
         place = _origin_of(path, origin)
         if item["type"] == "extra_forbidden":
-            messages.append(f"{place}: unknown setting '{path}'{f' of {algorithm}' if algorithm else ''}")
-            hints.append(_hint(path, algorithm))
+            messages.append(f"{place}: unknown setting '{path}'{f' of {chosen}' if chosen else ''}")
+            hints.append(_hint(path, chosen))
         elif item["type"] == "union_tag_invalid":
-            given = str(item["ctx"]["tag"])
+            given, known = str(item["ctx"]["tag"]), TYPES[path][0]
             place = _origin_of(f"{path}.type", origin)
-            messages.append(f"{place}: {path}.type must be one of {', '.join(ALGORITHMS)} (given: {given!r})")
-            if found := difflib.get_close_matches(given, ALGORITHMS, n=1, cutoff=0.5):
+            messages.append(f"{place}: {path}.type must be one of {', '.join(known)} (given: {given!r})")
+            if found := difflib.get_close_matches(given, known, n=1, cutoff=0.5):
                 hints.append(f"did you mean '{found[0]}'?")
         else:
             text = item["msg"].removeprefix("Value error, ")
@@ -167,19 +174,19 @@ def _explain(error: ValidationError, origin: dict[str, str]) -> tuple[str, str]:
 
 
 def _without_tag(location: tuple[int | str, ...]) -> tuple[list[str], str | None]:
-    """The path as a user writes it, and the type of algorithm, which pydantic puts into the path."""
+    """The path as a user writes it, and the section's type, which pydantic puts into the path."""
     parts = [str(part) for part in location]
-    if len(parts) > 1 and parts[0] == "algorithm" and parts[1] in ALGORITHMS:
+    if len(parts) > 1 and parts[0] in TYPES and parts[1] in TYPES[parts[0]][0]:
         return [parts[0], *parts[2:]], parts[1]
     return parts, None
 
 
-def _hint(path: str, algorithm: str | None) -> str:
-    """The nearest name; for a setting of other algorithms, theirs."""
-    owners = [each for each, section in ALGORITHMS.items() if path.removeprefix("algorithm.") in section.model_fields]
-    if algorithm and owners:
-        return f"leave it out, or set algorithm.type to one that has it: {', '.join(owners)}"
-    nearest = _nearest(path, algorithm or "ppo")
+def _hint(path: str, chosen: str | None) -> str:
+    """The nearest name; for a setting of the section's other types, theirs."""
+    section, _, name = path.partition(".")
+    if chosen and (owners := [each for each, model in TYPES[section][0].items() if name in model.model_fields]):
+        return f"leave it out, or set {section}.type to one that has it: {', '.join(owners)}"
+    nearest = _nearest(path, {section: chosen} if chosen else {})
     return f"did you mean '{nearest}'?" if nearest else "`assent settings` lists every setting"
 
 
@@ -191,19 +198,22 @@ def _origin_of(path: str, origin: dict[str, str]) -> str:
     return "settings"
 
 
-def _nearest(path: str, algorithm: str) -> str | None:
-    names = list(_all_names(Settings, algorithm))
+def _nearest(path: str, chosen: Mapping[str, str]) -> str | None:
+    names = list(_all_names(Settings, chosen))
     same_leaf = [name for name in names if name.rsplit(".", 1)[-1] == path.rsplit(".", 1)[-1]]
     found = difflib.get_close_matches(path, names, n=1, cutoff=0.6) or same_leaf[:1]
     return found[0] if found else None
 
 
-def _all_names(model: type[BaseModel], algorithm: str, prefix: str = "") -> Iterator[str]:
+def _all_names(model: type[BaseModel], chosen: Mapping[str, str], prefix: str = "") -> Iterator[str]:
     for name, info in model.model_fields.items():
         yield prefix + name
-        section = ALGORITHMS[algorithm] if prefix + name == "algorithm" else info.annotation
+        section: Any = info.annotation
+        if prefix + name in TYPES:
+            known, default = TYPES[name]
+            section = known[chosen.get(name, default)]
         if isinstance(section, type) and issubclass(section, BaseModel):
-            yield from _all_names(section, algorithm, f"{prefix}{name}.")
+            yield from _all_names(section, chosen, f"{prefix}{name}.")
 
 
 def _dump_table(name: str, table: BaseModel, lines: list[str]) -> None:
@@ -225,6 +235,8 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(str(name))} = {_toml(item)}" for name, item in value.items()) + "}"
     if value is None:
         return '"none"'
     # JSON's escapes are TOML's too; the one control character that JSON lets pass is DEL.

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
+from assent.config.preference import DPOSettings, PreferenceChoice
+from assent.config.reward_model import RewardModelSettings, RewardSettings
 from assent.config.section import Section
 
 
@@ -122,33 +124,9 @@ class PeopleSettings(Section):
         0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
     )
     overlap: int = Field(3, ge=2, description="people per held-out task, whose agreement is the reward model's ceiling")
-
-
-class RewardSettings(Section):
-    """Where scores come from: a model of people's judgements, or any Python callable."""
-
-    function: str | None = Field(
-        None, description="module:function(prompts, completions) -> scores; no reward model then"
+    criteria_marks: bool = Field(
+        False, description="people also mark every completion per criterion, for reward_model.criteria"
     )
-    cost_function: str | None = Field(
-        None, description="module:function(prompts, completions) -> costs, higher is worse; see algorithm.cost_limit"
-    )
-
-
-class RewardModelSettings(Section):
-    """Training the reward model on people's rankings."""
-
-    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon suits models pretrained with it")
-    loss: Literal["pairwise", "best-of-k"] = Field("pairwise", description="best-of-k uses only who came first")
-    learning_rate: float = Field(2e-4, gt=0)
-    epochs: float = Field(1.0, gt=0, description="one: it over-fits fast (Stiennon 2020)")
-    warm_start: bool = Field(True, description="from round 2 on, go on from the reward model of the round before")
-    rankings_per_step: int = Field(16, ge=1, description="all pairs of a ranking stay in one batch (InstructGPT)")
-    warmup_steps: int = Field(5, ge=0)
-    weight_decay: float = Field(0.01, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    reference_samples: int = Field(256, ge=8, description="completions on which scores are set to mean 0, variance 1")
-    checkpoint_every: int = Field(20, ge=1, description="steps")
 
 
 class HealthSettings(Section):
@@ -162,6 +140,9 @@ class HealthSettings(Section):
     )
     max_calibration_error: float = Field(0.15, gt=0, description="expected calibration error of P(first preferred)")
     max_length_correlation: float = Field(0.8, gt=0, le=1, description="|Spearman| of score and length in tokens")
+    min_explained: float = Field(
+        0.1, ge=0, lt=1, description="of regression: share of the held-out rewards' variance (R²) that it explains"
+    )
     max_score_difference: float = Field(1e-3, gt=0, description="of one text between batch sizes, paddings and packing")
 
 
@@ -203,9 +184,14 @@ class EvaluationSettings(Section):
 
 
 class LoopSettings(Section):
-    """When a policy is promoted."""
+    """How a round makes its policy, and when it is promoted."""
 
     rounds: int = Field(2, ge=1)
+    improve: Literal["rl", "preference"] = Field(
+        "rl",
+        description="RL against a reward model's scores (or reward.function's), or preference: learning from the"
+        " rankings directly, see preference.type; no reward model then",
+    )
     kl_budget: float = Field(15.0, gt=0, description="nats per sequence from the reference a promoted policy may lie")
     unpenalised_steps: int = Field(0, ge=0, description="steps of a run without KL penalty for the report; 0: none")
 
@@ -237,6 +223,7 @@ class Settings(Section):
     reward_model: RewardModelSettings = RewardModelSettings()
     health: HealthSettings = HealthSettings()
     algorithm: AlgorithmSettings = PPOSettings()
+    preference: PreferenceChoice = DPOSettings()
     rl: RLSettings = RLSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     loop: LoopSettings = LoopSettings()
@@ -250,8 +237,13 @@ class Settings(Section):
             raise ValueError("give prompts.path (a JSONL of prompts), or task (a bundled world that has its own)")
         if self.people.kind == "simulated" and self.task is None and self.people.marks is None:
             raise ValueError("simulated people outside a bundled task need people.marks = 'module:function'")
-        if self.people.kind == "none" and self.reward.function is None:
-            raise ValueError("people.kind = 'none' leaves nothing to learn from: give reward.function")
+        pairs = self.preference.comparisons if self.loop.improve == "preference" else None
+        given = (self.reward.function, self.reward.model, self.reward_model.samples, pairs)
+        if self.people.kind == "none" and not any(given):
+            raise ValueError(
+                "people.kind = 'none' leaves nothing to learn from: give reward.function, reward.model or"
+                " reward_model.samples; or preference.comparisons with loop.improve = 'preference'"
+            )
         share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
         if share > 1:
             raise ValueError(f"people's careless, adversarial and (twice) biased shares sum to {share:.2f}, above 1")
@@ -299,4 +291,14 @@ class Settings(Section):
             raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
         if algorithm.cost_limit is not None and self.reward.cost_function is None:
             raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
+        return self
+
+    @model_validator(mode="after")
+    def _someone_ranks(self) -> Settings:
+        asked = self.people.kind != "none" or self.preference.comparisons is not None
+        if self.loop.improve == "preference" and not asked:
+            raise ValueError(
+                "loop.improve is preference, which learns from rankings, and people.kind is none, so nobody ranks: give"
+                " preference.comparisons, or set loop.improve to rl"
+            )
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -15,10 +15,12 @@ from assent.types.messages import Message, Prompt, Role
 
 PROMPT_EXAMPLE = '{"prompt": "How do I store bleach?"}'
 DEMONSTRATION_EXAMPLE = '{"prompt": "How do I store bleach?", "completion": "Keep it closed."}'
+COMPARISON_EXAMPLE = '{"prompt": "How do I store bleach?", "chosen": "Keep it closed.", "rejected": "In a cup."}'
+LABEL_EXAMPLE = '{"prompt": "How do I store bleach?", "completion": "Keep it closed.", "label": true}'
 TEXT_EXAMPLE = '{"text": "a document"}'
 
 _SPLITS = ("train", "test")
-_PROMPT_FIELDS = ("prompt", "messages", "split", "meta")
+PROMPT_FIELDS = ("prompt", "messages", "split", "meta")
 _MESSAGE_EXAMPLE = '{"role": "user", "content": "..."}'
 
 
@@ -39,8 +41,8 @@ def read_prompts(path: Path, test_share: float) -> list[Prompt]:
     """
     kept: dict[str, Prompt] = {}
     for line in read_jsonl(path, PROMPT_EXAMPLE):
-        line.check_names(_PROMPT_FIELDS)
-        prompt = _prompt_of(line, _split_of(line))
+        line.check_names(PROMPT_FIELDS)
+        prompt = prompt_of(line, split_of(line))
         key = _content(prompt)
         kept[key] = prompt if key not in kept else _joined(kept[key], prompt, line)
     if len(kept) < 2:
@@ -65,11 +67,39 @@ def read_demonstrations(path: Path) -> list[tuple[Prompt, str]]:
     """
     pairs = []
     for line in read_jsonl(path, DEMONSTRATION_EXAMPLE):
-        line.check_names((*_PROMPT_FIELDS, "completion"))
-        if _split_of(line) == "test":
+        line.check_names((*PROMPT_FIELDS, "completion"))
+        if split_of(line) == "test":
             raise line.error("field 'split' is 'test'", "demonstrations are trained on: leave test prompts out")
-        pairs.append((_prompt_of(line, "train"), line.text("completion")))
+        pairs.append((prompt_of(line, "train"), line.text("completion")))
     return pairs
+
+
+@dataclass(frozen=True)
+class WrittenComparison:
+    """Two completions of a prompt, of which one was chosen; or one that was judged by itself: the other is None."""
+
+    prompt: Prompt
+    chosen: str | None
+    rejected: str | None
+
+
+def read_comparisons(path: Path) -> list[WrittenComparison]:
+    """The comparisons of a JSONL file, in the order of the file.
+
+    A line is `{"prompt" | "messages": ..., "chosen": text, "rejected": text}`; or, judged by itself,
+    `{"prompt" | "messages": ..., "completion": text, "label": true | false}`, true if it is desirable.
+
+    Raises:
+        DataError: naming file, line, field and what is expected. A line of split "test" is an error too: what is
+            trained on cannot be held out.
+    """
+    found = []
+    for line in read_jsonl(path, COMPARISON_EXAMPLE):
+        line.check_names((*PROMPT_FIELDS, "chosen", "rejected", "completion", "label"))
+        if split_of(line) == "test":
+            raise line.error("field 'split' is 'test'", "comparisons are trained on: leave test prompts out")
+        found.append(_comparison_of(line, prompt_of(line, "train")))
+    return found
 
 
 def read_texts(path: Path) -> list[str]:
@@ -98,7 +128,30 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
-def _prompt_of(line: Line, split: str) -> Prompt:
+def _comparison_of(line: Line, prompt: Prompt) -> WrittenComparison:
+    pair = [name for name in ("chosen", "rejected") if name in line.fields]
+    alone = [name for name in ("completion", "label") if name in line.fields]
+    if not pair and not alone:
+        raise line.error("a prompt without a comparison", f"expected {COMPARISON_EXAMPLE}, or {LABEL_EXAMPLE}")
+    if pair and alone:
+        raise line.error(
+            f"has '{pair[0]}' and '{alone[0]}'", "give 'chosen' and 'rejected', or 'completion' and 'label'"
+        )
+    if pair:
+        return WrittenComparison(prompt, line.text("chosen"), line.text("rejected"))
+    text, label = line.text("completion"), line.fields.get("label")
+    if label not in (True, False):  # 1 and 0 are equal to them
+        given = "is missing" if "label" not in line.fields else f"must be true or false, got {json_name(label)}"
+        raise line.error(f"field 'label' {given}", f"expected {LABEL_EXAMPLE}")
+    return WrittenComparison(prompt, text, None) if label else WrittenComparison(prompt, None, text)
+
+
+def prompt_of(line: Line, split: str) -> Prompt:
+    """The prompt of a line, of either form.
+
+    Raises:
+        DataError: it has neither or both of them, or a wrong one.
+    """
     if "prompt" in line.fields and "messages" in line.fields:
         raise line.error("has both 'prompt' and 'messages'", "give one of them")
     if "messages" in line.fields:
@@ -137,7 +190,12 @@ def _message_of(line: Line, value: object, where: str) -> Message:
     return Message(role, line.checked(value["content"], f"field '{where}.content'"))
 
 
-def _split_of(line: Line) -> str:
+def split_of(line: Line) -> str:
+    """The split that a line names; empty if it names none.
+
+    Raises:
+        DataError: it is none that there is.
+    """
     split = line.fields.get("split")
     if split is not None and split not in _SPLITS:
         raise line.error(f"unknown split {split!r}", "'split' is 'train' or 'test', or left out")
@@ -162,7 +220,7 @@ def _joined(first: Prompt, again: Prompt, line: Line) -> Prompt:
 
 
 def _with_splits(kept: dict[str, Prompt], test_share: float, path: Path) -> list[Prompt]:
-    places = {key: _place(key) for key, prompt in kept.items() if not prompt.split}
+    places = {key: place_of(key) for key, prompt in kept.items() if not prompt.split}
     splits = {key: prompt.split or ("test" if places[key] < test_share else "train") for key, prompt in kept.items()}
     for split, nearest in (("test", min), ("train", max)):
         if split in splits.values():
@@ -180,6 +238,6 @@ def _content(prompt: Prompt) -> str:
     return json.dumps([[message.role, message.content] for message in prompt.messages])
 
 
-def _place(content: str) -> float:
+def place_of(content: str) -> float:
     """A point in [0, 1) that this content always falls on."""
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "big") / 2.0**64

@@ -3,6 +3,7 @@
 from assent.evaluation.best_of_n import best_of_k_mean, best_of_n_kl_bound
 from assent.evaluation.criteria import mean_marks
 from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, pass_at_k, repeated_ngram_share
+from assent.evaluation.label_saving import LabelSaving, label_saving, labels_needed
 from assent.evaluation.over_optimisation import (
     GaoFit,
     OptimisationPoint,
@@ -12,26 +13,34 @@ from assent.evaluation.over_optimisation import (
 )
 from assent.evaluation.promotion import Verdict, decide
 from assent.evaluation.reward_health import CalibrationBin, HealthReport, calibration_bins, check_reward_health
+from assent.evaluation.sample_health import HeldOut, SampleHealth, area_under_curve, check_sample_health
 from assent.evaluation.win_rate import PairVote, PeopleWinRate, gold_win_rate, pair_vote, people_win_rate
 
 __all__ = [
     "CalibrationBin",
     "GaoFit",
     "HealthReport",
+    "HeldOut",
+    "LabelSaving",
     "OptimisationPoint",
     "OverOptimisation",
     "PairVote",
     "PeopleWinRate",
+    "SampleHealth",
     "TextSigns",
     "Verdict",
+    "area_under_curve",
     "best_of_k_mean",
     "best_of_n_kl_bound",
     "calibration_bins",
     "check_reward_health",
+    "check_sample_health",
     "decide",
     "distinct_n",
     "fit_gao",
     "gold_win_rate",
+    "label_saving",
+    "labels_needed",
     "live_signs",
     "mean_marks",
     "mean_words",

@@ -41,6 +41,7 @@ class HealthReport:
     calibration: tuple[CalibrationBin, ...]  # bins that hold pairs
     calibration_error: float | None  # expected calibration error
     length_correlation: float | None  # Spearman of score and length; None if either is constant
+    length_correlation_before: float | None  # of the score with what length explained of the labels; None: the same
     score_differences: Mapping[str, float]  # largest difference of one text's score, per check
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,7 +68,8 @@ def check_reward_health(
     score_differences: Mapping[str, float],
     settings: HealthSettings,
     seed: int,
-    logit_scale: float = 1.0,
+    logit_scale: float | None = 1.0,
+    length_slope: float = 0.0,
 ) -> HealthReport:
     """Measure a reward model on held-out pairs and say whether RL may use it.
 
@@ -83,7 +85,9 @@ def check_reward_health(
         settings: the limits.
         seed: of the bootstrap.
         logit_scale: score differences times this are the logits that were trained; the standard deviation by which the
-            scores were divided if they were normalised afterwards.
+            scores were divided if they were normalised afterwards. None: they are no logits, as where several
+            criteria are added up, and calibration is not measured.
+        length_slope: score a token of length that explained the labels in training and was left out of the score.
 
     Raises:
         ValueError: lengths of the lists that differ.
@@ -91,12 +95,14 @@ def check_reward_health(
     _same_length(scores_first=scores_first, scores_second=scores_second, preference=preference, prompt_ids=prompt_ids)
     _same_length(lengths=lengths, scores=scores)
     reasons = _unusable_scores([*scores_first, *scores_second], scores)
-    pairs, correlation = _NOTHING_MEASURED, None
+    pairs, correlation, before = _NOTHING_MEASURED, None, None
     if np.isfinite([*scores_first, *scores_second, *scores]).all():
         pairs = _measure_pairs(scores_first, scores_second, preference, prompt_ids, logit_scale, seed)
-        correlation = _spearman(scores, lengths)
-        reasons += _pair_reasons(pairs, ceiling, settings) + _correlation_reasons(correlation, settings)
-    reasons += _difference_reasons(score_differences, settings)
+        correlation = spearman(scores, lengths)
+        if length_slope:
+            before = spearman([s + length_slope * n for s, n in zip(scores, lengths, strict=True)], lengths)
+        reasons += _pair_reasons(pairs, ceiling, settings) + length_reasons(correlation, settings)
+    reasons += difference_reasons(score_differences, settings)
     return HealthReport(
         healthy=not reasons,
         reasons=tuple(reasons),
@@ -107,6 +113,7 @@ def check_reward_health(
         calibration=pairs.calibration,
         calibration_error=pairs.calibration_error,
         length_correlation=correlation,
+        length_correlation_before=before,
         score_differences=dict(score_differences),
     )
 
@@ -127,7 +134,7 @@ def _measure_pairs(
     scores_second: Sequence[float],
     preference: Sequence[float],
     prompt_ids: Sequence[int],
-    logit_scale: float,
+    logit_scale: float | None,
     seed: int,
 ) -> _PairFigures:
     """Accuracy and calibration on the strict pairs; an equal score is half right."""
@@ -139,9 +146,12 @@ def _measure_pairs(
     difference = (np.asarray(scores_first, dtype=np.float64) - np.asarray(scores_second, dtype=np.float64))[strict]
     right = np.where(difference == 0, 0.5, ((difference > 0) == (outcome == 1.0)).astype(np.float64))
     prompts = [prompt for prompt, kept in zip(prompt_ids, strict, strict=True) if kept]
+    accuracy = bootstrap_mean(right, prompts, derive_seed(seed, "accuracy"), RESAMPLES)
+    if logit_scale is None:
+        return _PairFigures(accuracy, (), None)
     bins = calibration_bins(difference * logit_scale, outcome)
     error = sum(each.pairs * abs(each.predicted - each.observed) for each in bins) / len(difference)
-    return _PairFigures(bootstrap_mean(right, prompts, derive_seed(seed, "accuracy"), RESAMPLES), bins, error)
+    return _PairFigures(accuracy, bins, error)
 
 
 def calibration_bins(logits: Floats, outcome: Floats) -> tuple[CalibrationBin, ...]:
@@ -184,7 +194,7 @@ def _unusable_scores(of_pairs: Sequence[float], of_samples: Sequence[float]) -> 
 
 def _pair_reasons(pairs: _PairFigures, ceiling: Interval | None, settings: HealthSettings) -> list[str]:
     accuracy, error, reasons = pairs.accuracy, pairs.calibration_error, []
-    if accuracy is None or error is None:
+    if accuracy is None:
         return [
             "there are no held-out pairs with a strict preference (people.rankings_per_round, people.holdout_share)"
         ]
@@ -201,14 +211,15 @@ def _pair_reasons(pairs: _PairFigures, ceiling: Interval | None, settings: Healt
             f"held-out pair accuracy {accuracy} may be chance: its lower 95 % bound must be above 0.5 "
             f"({accuracy.count} prompts; more come with people.rankings_per_round or people.holdout_share)"
         )
-    if error > settings.max_calibration_error:
+    if error is not None and error > settings.max_calibration_error:
         reasons.append(
             f"calibration error {error:.3f} is above health.max_calibration_error = {settings.max_calibration_error:g}"
         )
     return reasons
 
 
-def _correlation_reasons(correlation: float | None, settings: HealthSettings) -> list[str]:
+def length_reasons(correlation: float | None, settings: HealthSettings) -> list[str]:
+    """Why RL may not use a score that goes with length so far; empty if it may."""
     limit = settings.max_length_correlation
     if correlation is None or abs(correlation) <= limit:
         return []
@@ -218,7 +229,8 @@ def _correlation_reasons(correlation: float | None, settings: HealthSettings) ->
     ]
 
 
-def _difference_reasons(differences: Mapping[str, float], settings: HealthSettings) -> list[str]:
+def difference_reasons(differences: Mapping[str, float], settings: HealthSettings) -> list[str]:
+    """Why RL may not use a score that depends on how texts are batched; empty if it may."""
     limit = settings.max_score_difference
     return [
         f"the same text scores differently: {name} changes the score by {value:.2g}, "
@@ -228,7 +240,8 @@ def _difference_reasons(differences: Mapping[str, float], settings: HealthSettin
     ]
 
 
-def _spearman(scores: Sequence[float], lengths: Sequence[float]) -> float | None:
+def spearman(scores: Sequence[float], lengths: Sequence[float]) -> float | None:
+    """The rank correlation of score and length; None where either is constant."""
     if len(set(scores)) < 2 or len(set(lengths)) < 2:
         return None
     return float(stats.spearmanr(scores, lengths).statistic)

@@ -12,6 +12,7 @@ from assent.feedback.calibration import calibrate_noise, expected_agreement
 from assent.feedback.campaign import TaskSpec, judge_tasks, people_of_task
 from assent.feedback.intervals import Interval, bootstrap_mean, bootstrap_statistic, wilson
 from assent.feedback.labels import LOSS_OF_LABEL
+from assent.feedback.reliability import reliability_weights
 from assent.feedback.simulated import SimulatedPerson, Temper, make_crowd, with_noise
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "pairwise_agreement",
     "people_of_task",
     "ranking_alpha",
+    "reliability_weights",
     "side_bias",
     "wilson",
     "with_noise",

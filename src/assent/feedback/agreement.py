@@ -71,6 +71,16 @@ def agreement_by_person(rankings: Sequence[Ranking], seed: int, resamples: int =
     }
 
 
+def agreement_counts(rankings: Sequence[Ranking]) -> dict[tuple[int, int], tuple[int, int]]:
+    """For each two people (smaller id first) who met on a task: (strict pairs on which they agreed, all of them)."""
+    counts: dict[tuple[int, int], tuple[int, int]] = {}
+    for meeting in _meetings(rankings):
+        people = (min(meeting.people), max(meeting.people))
+        agreed, met = counts.get(people, (0, 0))
+        counts[people] = (agreed + meeting.agree, met + 1)
+    return counts
+
+
 def side_bias(judgements: Sequence[Judgement], seed: int, resamples: int = 1000) -> Interval | None:
     """How often what was shown first is preferred to another completion; one half if the order does not matter.
 

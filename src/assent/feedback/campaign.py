@@ -54,6 +54,7 @@ def judge_tasks(
     marks: MarksFn,
     seed: int,
     on_judged: Callable[[int, int], None] | None = None,
+    mark_criteria: bool = False,
 ) -> int:
     """Have every task judged by as many simulated people as it asks for.
 
@@ -63,6 +64,7 @@ def judge_tasks(
         people: person id in the store -> the person.
         marks: the gold judge behind the people's opinions.
         seed: of the choice of people and of the order in which completions are shown.
+        mark_criteria: people give marks per criterion too.
         on_judged: told (judgements so far, judgements in all) after each batch, once it is safe in the store.
 
     Returns:
@@ -90,7 +92,7 @@ def judge_tasks(
         for assignment, prompt in leased:
             if not assignment.submitted:
                 given = [marks(prompt, completion) for completion in assignment.completions]
-                judgement = people[assignment.person_id].judge(assignment, given)
+                judgement = people[assignment.person_id].judge(assignment, given, mark_criteria)
                 said.append((assignment.id, judgement, assignment.idempotency_key))
         if said:
             store.submit_all(said)

@@ -68,8 +68,13 @@ class SimulatedPerson:
             return [u + self.bias * (index == first) for index, u in enumerate(likings)]
         return likings
 
-    def judge(self, assignment: Assignment, marks: Sequence[Marks]) -> Judgement:
+    def judge(self, assignment: Assignment, marks: Sequence[Marks], mark_criteria: bool = False) -> Judgement:
         """This person's judgement of a task, given the gold marks [K] of its completions in the task's own order.
+
+        Args:
+            assignment: the task, as this person is shown it.
+            marks: what is true of each completion.
+            mark_criteria: give a mark per criterion too.
 
         Raises:
             ValueError: not one mark per completion.
@@ -88,8 +93,25 @@ class SimulatedPerson:
             ranks=_ranks(utilities, assignment.label, TIE_MARGIN * noise),
             order_shown=assignment.order_shown,
             label=assignment.label,
+            marks=self._marks(assignment.task_id, marks) if mark_criteria else (),
             seconds=self._seconds(sum(lengths), rng),
         )
+
+    def _marks(self, task_id: int, marks: Sequence[Marks]) -> tuple[Mapping[str, float], ...]:
+        """Marks in tenths per criterion: the gold ones with this person's noise, in the sense of their temper."""
+        rng = random.Random(derive_seed(self.seed, "marks", task_id))
+        found = []
+        for each in marks:
+            said = {}
+            for name, true in each.criteria().items():
+                seen = true * each.fluency
+                if self.temper is Temper.CARELESS:
+                    seen = rng.random()
+                elif self.temper is Temper.ADVERSARIAL:
+                    seen = 1.0 - seen
+                said[name] = round(min(1.0, max(0.0, seen + self.noise * rng.gauss(0.0, 1.0))), 1)
+            found.append(said)
+        return tuple(found)
 
     def _seconds(self, words: float, rng: random.Random) -> float:
         """Reading at some four words a second and a moment to decide; the careless click."""

@@ -48,6 +48,7 @@ def multi_head_loss(
     importance: Float[Tensor, " H"],
     num_marks: Int[Tensor, " H"],
     huber_delta: float = math.inf,
+    weight: Float[Tensor, " B"] | None = None,
 ) -> Float[Tensor, ""]:
     """Σ_h importance_h · (mean over the marks of criterion h of the regression loss of head h), in squared marks.
 
@@ -61,12 +62,15 @@ def multi_head_loss(
         importance: what each criterion counts, relative to the others.
         num_marks: marks per criterion, global over microbatches and ranks.
         huber_delta: the error, in units of a mark, from which on the loss grows linearly.
+        weight: how much each sample's marks count; all alike where none is given.
 
     Raises:
         ValueError: as `criterion_weights` and `score_regression_loss`.
     """
-    weight = criterion_weights(mask, importance, num_marks).flatten()
-    return score_regression_loss(scores.flatten(), marks.flatten(), weight, 1, huber_delta)
+    counts = criterion_weights(mask, importance, num_marks)
+    if weight is not None:
+        counts = counts * weight[:, None]
+    return score_regression_loss(scores.flatten(), marks.flatten(), counts.flatten(), 1, huber_delta)
 
 
 def combined_score(scores: Float[Tensor, "B H"], importance: Float[Tensor, " H"]) -> Float[Tensor, " B"]:

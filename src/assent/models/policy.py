@@ -66,8 +66,14 @@ class Policy:
         if self._frozen is not None:
             yield self._frozen
             return
+        if not self.lora:
+            raise ValueError("the reference was dropped")
         with self.model.disable_adapter():
             yield self.model
+
+    def drop_reference(self) -> None:
+        """Free the memory of the frozen copy, once nothing is measured against it any more; LoRA has no copy."""
+        self._frozen = None
 
     def reference_logprobs(self, batch: TokenBatch, temperature: float) -> Float[Tensor, "B T"]:
         """Log-probabilities of the completion tokens under the reference, in nats, without gradient."""

@@ -1,4 +1,4 @@
-"""Models that give one number: reward models and value models, as plain transformers sequence classifiers."""
+"""Models that give numbers: reward models and value models, as plain transformers sequence classifiers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from assent.functional.batching import TokenBatch
-from assent.functional.masking import gather_last
+from assent.functional.masking import last_token_index
 from assent.models.loading import DTYPES, disable_dropout, load_weights
 from assent.types.errors import ModelError
 
@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+MEMBER = "member-"  # folders of an ensemble's members
+
+
 def load_scalar_model(
-    path: str | Path, dtype: str = "float32", fresh_head_seed: int | None = None, revision: str | None = None
+    path: str | Path,
+    dtype: str = "float32",
+    fresh_head_seed: int | None = None,
+    revision: str | None = None,
+    heads: int = 1,
 ) -> PreTrainedModel:
-    """A one-label sequence classifier from a causal LM (with a fresh head) or from a saved reward model.
+    """A sequence classifier from a causal LM (with a fresh head) or from a saved reward model.
 
     Args:
         fresh_head_seed: seed of a new head with weights N(0, 1/√(d+1)) (Ziegler et al. 2019); None keeps the saved one.
+        heads: numbers that a new head gives; a saved one gives as many as it was trained to.
 
     Raises:
         ModelError: no checkpoint there, or an architecture whose classifier has no per-token scalar head.
@@ -36,8 +44,8 @@ def load_scalar_model(
         path,
         new_heads=fresh_head_seed is not None,
         dtype=DTYPES[dtype],
-        num_labels=1,
         revision=revision,
+        **({} if fresh_head_seed is None else {"num_labels": heads}),
     )
     head = getattr(model, "score", None)
     if not isinstance(head, nn.Linear):
@@ -60,21 +68,37 @@ def init_head(head: nn.Linear, seed: int) -> None:
             head.bias.zero_()
 
 
-def scalars(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L"]:
-    """The head's output at every position, [B, L], in fp32."""
-    backbone, head = parts(model)
-    hidden = backbone(
+def member_folders(folder: Path) -> list[Path]:
+    """The folders of a saved reward model's members, in order; of one that is no ensemble, its own."""
+    return sorted(folder.glob(f"{MEMBER}*")) or [folder]
+
+
+def hidden_states(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L D"]:
+    """What the backbone makes of every position."""
+    return parts(model)[0](  # type: ignore[no-any-return]
         input_ids=batch.ids,
         attention_mask=batch.attention_mask,
         position_ids=batch.position_ids,
         use_cache=False,
     ).last_hidden_state
-    return head(hidden).squeeze(-1).float()  # type: ignore[no-any-return]
 
 
-def score_sequences(model: nn.Module, batch: TokenBatch) -> Float[Tensor, " B"]:
-    """The output at each sequence's last real token, found by mask, [B]."""
-    return gather_last(scalars(model, batch), batch.attention_mask.bool())
+def scalars(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L"]:
+    """A single head's output at every position, [B, L], in fp32."""
+    return parts(model)[1](hidden_states(model, batch)).squeeze(-1).float()  # type: ignore[no-any-return]
+
+
+def score_sequences(
+    model: nn.Module, batch: TokenBatch, hidden: Float[Tensor, "B L D"] | None = None
+) -> Float[Tensor, "B H"]:
+    """The output of each head at each sequence's last real token, found by mask, [B, H], in fp32.
+
+    Args:
+        hidden: of this batch, where it was computed for something else too.
+    """
+    found = parts(model)[1](hidden_states(model, batch) if hidden is None else hidden).float()
+    last = last_token_index(batch.attention_mask.bool())
+    return found[torch.arange(len(last), device=last.device), last]  # type: ignore[no-any-return]
 
 
 def value_tokens(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B T"]:

@@ -50,14 +50,22 @@ class Health(TypedDict, total=False):
     calibration: list[CalibrationBin]
     calibration_error: Number
     length_correlation: Number
+    length_correlation_before: Number  # with what length explained of the labels; None where nothing was left out
     score_differences: dict[str, Number]
     pairs: int
 
 
 class TrainingStep(TypedDict, total=False):
-    """One step of RL. KL and entropy in nats, length in tokens; `heldout_*` and `gold` where they were measured."""
+    """One step of RL, or of learning from rankings. KL and entropy in nats, length in tokens.
+
+    `heldout_*` and `gold` are there where they were measured; `accuracy`, `margin` (of the implicit rewards) and
+    `log_ratio` (nats) only where rankings were learnt.
+    """
 
     step: Required[int]
+    accuracy: Number
+    margin: Number
+    log_ratio: Number
     kl: Number
     score: Number
     reward: Number

@@ -97,6 +97,8 @@ def _health(number_of_round: int, found: Health) -> Markup:
         ["calibration error", percent(found.get("calibration_error"))],
         ["rank correlation of score and length", mark(found.get("length_correlation"))],
     ]
+    if (before := found.get("length_correlation_before")) is not None:
+        figures.append(["the same before length was taken out", mark(before)])
     checks = [
         [name.replace("_", " "), number(value, 2)] for name, value in (found.get("score_differences") or {}).items()
     ]

@@ -13,6 +13,9 @@ from assent.report.wording import hue, known, mark, number
 
 Figure = Literal[
     "step",
+    "accuracy",
+    "margin",
+    "log_ratio",
     "kl",
     "score",
     "reward",
@@ -33,12 +36,30 @@ CURVES: tuple[tuple[Figure, str, str, str], ...] = (
     ("clip_fraction", "Clipped updates", "Share of tokens whose update PPO cut off.", "share of tokens"),
 )
 
+# Where a policy learns from rankings directly there is no reward to draw.
+PREFERENCE_CURVES: tuple[tuple[Figure, str, str, str], ...] = (
+    ("accuracy", "Right on learnt pairs", "Share in which the chosen one has the higher implicit reward.", "share"),
+    ("margin", "Margin", "By how much the implicit reward of the chosen is ahead.", "reward"),
+    (
+        "log_ratio",
+        "Distance on learnt completions",
+        "log π − log π_ref, chosen and rejected alike. Far below 0, both are forgotten.",
+        "nats per completion",
+    ),
+)
+
 
 def learning(data: ReportData) -> Markup | str:
     """Score against KL, both over the steps, and the rest of the training curves, for all rounds."""
-    rounds = [each for each in data.get("rounds") or [] if each.get("training")]
-    if not rounds:
-        return "No training curves: no policy was trained with RL in what this report covers."
+    trained = [each for each in data.get("rounds") or [] if each.get("training")]
+    if not trained:
+        return "No training curves: no policy was trained in what this report covers."
+    by_rl = [each for each in trained if not _has(each, "accuracy")]
+    ranked = _curves([each for each in trained if _has(each, "accuracy")], PREFERENCE_CURVES)
+    return el("div", _by_rl(by_rl) if by_rl else None, el("div", *ranked, class_="pair") if ranked else None)
+
+
+def _by_rl(rounds: Sequence[Round]) -> Markup:
     budgets = [known((each.get("verdict") or {}).get("kl_budget")) for each in rounds]
     limits = [Rule("KL budget", budgets[-1])] if budgets[-1] is not None else []
     frontier = line_chart(
@@ -64,15 +85,24 @@ def learning(data: ReportData) -> Markup | str:
             "kl", rounds, "kl", "KL by step", "How far the policy is from its reference.", "nats per sequence", limits
         ),
     ]
-    if any(known(step.get("heldout_proxy")) is not None for each in rounds for step in each["training"]):
+    if any(_has(each, "heldout_proxy") for each in rounds):
         shown.append(_held_out(rounds))
-    more = [
-        _by_step(f"curve-{field}", rounds, field, title, words, unit)
-        for field, title, words, unit in CURVES
-        if any(known(step.get(field)) is not None for each in rounds for step in each["training"])
-    ]
+    more = _curves(rounds, CURVES)
     rest = el("details", el("summary", "More training curves"), el("div", *more, class_="pair"), class_="more")
     return el("div", el("div", *shown, class_="pair"), rest if more else None)
+
+
+def _has(each: Round, field: Figure) -> bool:
+    return any(known(step.get(field)) is not None for step in each["training"])
+
+
+def _curves(rounds: Sequence[Round], curves: Sequence[tuple[Figure, str, str, str]]) -> list[Markup]:
+    """Each curve that was measured in any of these rounds."""
+    return [
+        _by_step(f"curve-{field}", rounds, field, title, words, unit)
+        for field, title, words, unit in curves
+        if any(_has(each, field) for each in rounds)
+    ]
 
 
 def verdicts(data: ReportData) -> Markup | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from assent.data.chat import ChatFormat
 from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.loading import context_length
+from assent.models.reward_reading import RewardReading
 from assent.models.scalar import parts, score_sequences
 from assent.types.errors import UnhealthyRewardError
 from assent.types.messages import Prompt
@@ -70,41 +71,82 @@ class CallableScorer:
         return number
 
 
+class CriteriaScorer(Scorer, Protocol):
+    """A scorer that also tells its criteria apart: each may be a reward, or the cost of a constraint."""
+
+    def criteria_scores(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> dict[str, list[float]]:
+        """Criterion -> a finite score per completion, in deviations over the reference policy's samples."""
+        ...
+
+
 class RewardModelScorer:
     """Scores from a sequence classifier, normalised so that the reference's samples have mean 0 and variance 1.
 
     A text is always tokenised anew, end token last, so that the same text has the same score wherever it came from.
 
     Args:
-        model: one label; `config.assent_score_mean` and `config.assent_score_std` hold the normalisation.
+        model: its config holds the normalisation, and the names of its heads where it has several.
         chat: how texts become tokens.
         tokens_per_microbatch: padded tokens scored at once.
+        weights: criterion -> weight in the score; none: all alike, summing to 1.
     """
 
-    def __init__(self, model: nn.Module, chat: ChatFormat, tokens_per_microbatch: int = 8192) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        chat: ChatFormat,
+        tokens_per_microbatch: int = 8192,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
         self.model: Any = model
         self.chat = chat
         self.tokens_per_microbatch = tokens_per_microbatch
-        self.mean = float(getattr(self.model.config, "assent_score_mean", 0.0))
-        self.std = float(getattr(self.model.config, "assent_score_std", 1.0))
+        self.reading = RewardReading.of(self.model.config, weights)
         self._context = context_length(self.model)
 
+    @property
+    def members(self) -> list[RewardModelScorer]:
+        """Itself: an ensemble of one."""
+        return [self]
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What a difference of scores is in logits of a preference; None where several heads are added up."""
+        return self.reading.logit_scale
+
     def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """Normalised scores.
+        """Normalised scores, the heads' added up by their weights.
 
         Raises:
             UnhealthyRewardError: the model gave a score that is not finite.
         """
-        scores = [(raw - self.mean) / self.std for raw in self.raw_scores(prompts, completions)]
-        if not all(map(math.isfinite, scores)):
-            raise UnhealthyRewardError("the reward model gave a non-finite score", "train it again, with smaller steps")
-        return scores
+        return finite(self.unchecked(prompts, completions))
+
+    def unchecked(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """The scores, finite or not, for a health check to judge."""
+        return self.reading.combined(self.raw_outputs(prompts, completions))
+
+    def criteria_scores(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> dict[str, list[float]]:
+        """Normalised scores of each head by its name; a single head is `overall`. Weights have no part in them.
+
+        Raises:
+            UnhealthyRewardError: the model gave a score that is not finite.
+        """
+        raw = self.raw_outputs(prompts, completions)
+        return {
+            name: finite(self.reading.normalised(head, [row[head] for row in raw]))
+            for head, name in enumerate(self.reading.criteria)
+        }
 
     def raw_scores(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """What plain transformers gives for the same tokens."""
+        """What plain transformers gives for the same tokens, of a model with a single head."""
+        return [score for (score,) in self.raw_outputs(prompts, completions)]
+
+    def raw_outputs(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[list[float]]:
+        """What plain transformers gives for the same tokens, [N][H]."""
         sequences = [self.encode(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
         lengths = [len(prompt) + len(completion) for prompt, completion in sequences]
-        scores = [0.0] * len(sequences)
+        scores: list[list[float]] = [[]] * len(sequences)
         for group in split_by_tokens(lengths, self.tokens_per_microbatch):
             batch = make_batch([sequences[i][0] for i in group], [sequences[i][1] for i in group])
             for index, value in zip(group, self.batch_scores(batch).tolist(), strict=True):
@@ -112,21 +154,28 @@ class RewardModelScorer:
         return scores
 
     def encode(self, prompt: Prompt, completion: str) -> tuple[list[int], list[int]]:
-        """Tokens of the two parts, the prompt cut on its left where both together exceed the context."""
+        """Tokens of the two parts, the prompt cut on its left where both together exceed the context.
+
+        A classifier of texts reads the completion alone, as its tokenizer gives it; the parts are its first token and
+        the rest.
+        """
+        if self.reading.text_only:
+            ids = list(self.chat.tokenizer(completion)["input_ids"]) or [self.chat.end_id]
+            return ids[-self._context :][:1], ids[-self._context :][1:]
         answer = self.chat.completion_ids(completion)[-(self._context - 1) :]
         return self.chat.prompt_ids(prompt)[-(self._context - len(answer)) :], answer
 
     def batch_scores(self, batch: TokenBatch) -> Tensor:
-        """Raw scores of one batch, without gradient, [B]."""
+        """Raw outputs of one batch, without gradient, [B, H]."""
         with torch.no_grad():
             return score_sequences(self.model, batch.to(next(self.model.parameters()).device)).cpu()
 
-    def packed_scores(self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Raw scores of sequences laid end to end in one row, each behind its own block of the attention mask.
+    def packed_scores(self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """Raw outputs of sequences laid end to end in one row, each behind its own block of the attention mask.
 
         Rows hold as many sequences as fit into a microbatch.
         """
-        scores: list[float] = []
+        scores: list[list[float]] = []
         row: list[list[int]] = []
         for prompt, completion in sequences:
             if row and sum(map(len, row)) + len(prompt) + len(completion) > self.tokens_per_microbatch:
@@ -135,7 +184,7 @@ class RewardModelScorer:
             row.append([*prompt, *completion])
         return scores + (self._score_row(row) if row else [])
 
-    def _score_row(self, row: list[list[int]]) -> list[float]:
+    def _score_row(self, row: list[list[int]]) -> list[list[float]]:
         device = next(self.model.parameters()).device
         lengths = torch.tensor([len(sequence) for sequence in row])
         ids = torch.tensor([token for sequence in row for token in sequence])[None].to(device)
@@ -144,4 +193,16 @@ class RewardModelScorer:
         with torch.no_grad():
             # Positions that begin anew tell transformers where a sequence begins; it builds the block mask itself.
             hidden = backbone(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
-            return [float(score) for score in head(hidden[0, lengths.cumsum(0).to(device) - 1]).squeeze(-1).float()]
+            found: list[list[float]] = head(hidden[0, lengths.cumsum(0).to(device) - 1]).float().tolist()
+            return found
+
+
+def finite(scores: list[float]) -> list[float]:
+    """The scores as they are.
+
+    Raises:
+        UnhealthyRewardError: one is not finite.
+    """
+    if not all(map(math.isfinite, scores)):
+        raise UnhealthyRewardError("the reward model gave a non-finite score", "train it again, with smaller steps")
+    return scores

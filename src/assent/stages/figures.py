@@ -18,6 +18,7 @@ from assent.training.loop import read_metrics
 from assent.types.feedback import CRITERIA, PersonKind
 
 MARKS = (*CRITERIA, "fluency", "overall")
+PREFERENCE_FIGURES = ("accuracy", "margin", "log_ratio")
 STEP_FIGURES = ("kl", "score", "reward", "entropy", "kl_coef", "length", "clip_fraction", "heldout_proxy", "heldout_kl")
 
 
@@ -146,18 +147,20 @@ def _health(found: Mapping[str, Any], forced: bool) -> Health:
         ],
         "calibration_error": found["calibration_error"],
         "length_correlation": found["length_correlation"],
+        "length_correlation_before": found.get("length_correlation_before"),
         "score_differences": dict(found["score_differences"]),
         "pairs": found["pairs"],
     }
 
 
 def _training(project: Project, each: RoundRuns) -> list[TrainingStep]:
-    """The RL run's figures by step; steps that were skipped have none."""
-    if "rl" not in each.runs:
+    """The figures by step of what made the round's policy; steps that were skipped have none."""
+    work = next((work for work in ("rl", "preference") if work in each.runs), None)
+    if work is None:
         return []
-    steps = []
-    for row in read_metrics(project.run_dir(each.runs["rl"].id)):
-        figures: dict[str, Any] = {name: row[name] for name in STEP_FIGURES if name in row}
+    steps, names = [], STEP_FIGURES if work == "rl" else PREFERENCE_FIGURES
+    for row in read_metrics(project.run_dir(each.runs[work].id)):
+        figures: dict[str, Any] = {name: row[name] for name in names if name in row}
         if "heldout_gold" in row:
             figures["gold"] = row["heldout_gold"]
         steps.append(cast(TrainingStep, {"step": int(row["step"]), **figures}))
@@ -225,4 +228,7 @@ def _notes(project: Project) -> list[str]:
         notes.append("There is no gold judge in this project: no mark by criterion was measured.")
     if project.settings.reward.function is not None:
         notes.append(f"Scores come from {project.settings.reward.function}, not from a reward model.")
+    if project.settings.loop.improve == "preference":
+        source = project.settings.preference.comparisons or "people's rankings"
+        notes.append(f"Policies learn from {source} directly ({project.settings.preference.type}): no reward model.")
     return notes

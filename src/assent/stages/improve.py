@@ -17,7 +17,7 @@ from assent.functional import sequence_kl
 from assent.functional.batching import make_batch, split_by_tokens
 from assent.models.loading import context_length, stop_ids
 from assent.models.policy import Policy, completion_logprobs
-from assent.models.scalar import load_scalar_model
+from assent.models.scalar import load_scalar_model, member_folders
 from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
@@ -168,9 +168,10 @@ def _value_model(project: Project, start: Start, run_id: str) -> Any:
     """Initialised from the reward model where there is one, else from the reference with a head of zeros."""
     source = start.reward or start.reference
     fresh = None if start.reward else project.seed(run_id, "value head")
-    model = load_scalar_model(project.folder(source), project.settings.model.dtype, fresh_head_seed=fresh)
-    lora, seed = project.settings.model.lora, project.seed(run_id, "value")
-    return value_from_reward(model, lora, seed, zero=not start.reward).to(project.device)
+    folder = member_folders(project.folder(source))[0]
+    model = load_scalar_model(folder, project.settings.model.dtype, fresh_head_seed=fresh)
+    lora, seed, weights = project.settings.model.lora, project.seed(run_id, "value"), project.settings.reward.weights
+    return value_from_reward(model, lora, seed, zero=not start.reward, weights=weights).to(project.device)
 
 
 def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -> Callable[[int], dict[str, float]]:

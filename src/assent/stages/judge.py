@@ -60,7 +60,8 @@ def _simulate(project: Project, run_id: str, crowd: str, purpose: str | None) ->
         project.progress.advance(done, f"{len(people)} simulated people")
         raise_if_stopped(f"{done} of {total} judgements are saved")
 
-    judge_tasks(Judgements(project.store), specs, people, marks, project.seed("judging", crowd), tell)
+    mark_criteria = project.settings.people.criteria_marks and crowd == LABELLERS
+    judge_tasks(Judgements(project.store), specs, people, marks, project.seed("judging", crowd), tell, mark_criteria)
     project.progress.finish()
 
 

@@ -15,6 +15,7 @@ from assent.data.callables import load_callable
 from assent.data.chat import ChatFormat
 from assent.data.files import read_prompts
 from assent.models.loading import load_tokenizer
+from assent.models.scalar import member_folders
 from assent.rewards.scorer import CallableScorer, Scorer
 from assent.store import (
     Artifact,
@@ -143,8 +144,8 @@ class Project:
         return folder
 
     def chat(self, artifact: str) -> ChatFormat:
-        """How texts become tokens for this model."""
-        return ChatFormat(load_tokenizer(self.folder(artifact)), self.settings.prompts.template)
+        """How texts become tokens for this model; the members of an ensemble have the same tokenizer."""
+        return ChatFormat(load_tokenizer(member_folders(self.folder(artifact))[0]), self.settings.prompts.template)
 
     def encode(self, chat: ChatFormat, prompts: Sequence[Prompt], context: int) -> list[list[int]]:
         """Prompt tokens, each with room for a completion in the context."""
@@ -204,8 +205,10 @@ class Project:
         )
 
     def tidy(self, run_id: str) -> None:
-        """Drop the checkpoints of a run whose outcome is kept."""
-        shutil.rmtree(self.run_dir(run_id) / "checkpoints", ignore_errors=True)
+        """Drop the checkpoints of a run whose outcome is kept, and the members that it was put together from."""
+        folder = self.run_dir(run_id)
+        for path in [*folder.rglob("checkpoints"), folder / ".trained"]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _require_criteria(value: Mapping[str, Any], name: str | None) -> None:

@@ -65,6 +65,7 @@ def rankings(
                 completion_ids=completions[task.id],
                 ranks=tuple(judgement.ranks),
                 label=LabelKind(judgement.label),
+                marks=tuple(judgement.marks),
             )
             for judgement, task in found
         ]

@@ -1,77 +1,105 @@
-"""Training a reward model on people's rankings."""
+"""Training a reward model on people's rankings, their marks per criterion, or labelled samples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from assent.config.settings import ComputeSettings, RewardModelSettings
-from assent.functional import best_of_k_loss, pairwise_loss_with_ties
-from assent.functional.batching import make_batch, split_by_tokens
-from assent.models.scalar import score_sequences
+from assent.config.reward_model import RewardModelSettings
+from assent.config.settings import ComputeSettings
+from assent.functional import LengthMoments, length_moments, length_penalty, logprobs_of, masked_sum
+from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
+from assent.models.scalar import hidden_states, score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_of
 from assent.training.precision import fast_products
-from assent.types.feedback import Ranking
+from assent.training.reward_examples import Example
+from assent.training.reward_objective import Hits, RewardObjective, StepCounts, hits
+
+NUMBERS_RATE = 0.02  # Adam's step for the objective's own numbers: they have to go from 0 to about 1 in one epoch
 
 
 class RewardModelTraining:
-    """Pairwise Bradley–Terry or best-of-K on rankings; a ranking's completions are scored once, in one microbatch.
+    """One pass over judgements or samples; an example's sequences are scored once, in one microbatch.
 
     Args:
-        sequences: completion id -> (prompt tokens, completion tokens).
+        model: a sequence classifier with as many heads as there are criteria.
+        examples: in the terms of `settings.loss`.
+        language_head: turns the backbone's hidden states into logits of tokens, for `settings.lm_coef`; it is not
+            trained: the backbone is to stay a language model's.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        rankings: Sequence[Ranking],
-        sequences: Mapping[int, tuple[Sequence[int], Sequence[int]]],
+        examples: Sequence[Example],
         settings: RewardModelSettings,
         seed: int,
         compute: ComputeSettings,
+        language_head: nn.Module | None = None,
     ) -> None:
+        if settings.lm_coef > 0 and language_head is None:
+            raise ValueError("reward_model.lm_coef needs a language head")
         self.model = model
-        self.rankings = rankings
-        self.sequences = sequences
+        self.examples = examples
         self.settings = settings
         self.compute = compute
+        self.language_head = language_head
         self.device = next(model.parameters()).device
-        self.steps = max(1, math.ceil(settings.epochs * len(rankings) / settings.rankings_per_step))
-        self.plan = batches_of(len(rankings), settings.rankings_per_step, self.steps, seed, "rankings")
+        self.steps = max(1, math.ceil(settings.epochs * len(examples) / settings.rankings_per_step))
+        self.plan = batches_of(len(examples), settings.rankings_per_step, self.steps, seed, "rankings")
+        lengths = torch.tensor([float(len(c)) for example in examples for _, c in example.sequences])
+        spread = max(1.0, float(lengths.std(correction=0)))
+        self.objective = RewardObjective(settings, examples, float(lengths.mean()), spread).to(self.device)
         self.optimiser = GuardedOptimiser(
             model, settings.learning_rate, settings.weight_decay, settings.max_grad_norm, kind=settings.optimizer
         )
+        self.numbers: GuardedOptimiser | None = None
+        if any(True for _ in self.objective.parameters()):
+            self.numbers = GuardedOptimiser(self.objective, NUMBERS_RATE, 0.0, settings.max_grad_norm)
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
-        """One optimiser step on this step's rankings."""
-        chosen = [self.rankings[i] for i in self.plan[index]]
-        widths = [self._padded_tokens(ranking) for ranking in chosen]
-        total, right, strict = 0.0, 0.0, 0
-        for group in split_by_tokens(widths, self.compute.tokens_per_microbatch):
-            loss, correct, pairs = self._loss([chosen[i] for i in group], len(chosen))
+        """One optimiser step on this step's examples."""
+        chosen = [self.examples[i] for i in self.plan[index]]
+        groups = split_by_tokens([example.padded_tokens for example in chosen], self.compute.tokens_per_microbatch)
+        parts = [[chosen[i] for i in group] for group in groups]
+        counts = StepCounts.of(chosen)
+        # Scores that hardly differ yet would be pushed hard: the penalty sets in after the warm-up.
+        penalised = self.settings.length_penalty > 0 and index >= self.settings.warmup_steps
+        moments = self._moments(parts) if penalised else None
+        sums = {"loss": 0.0}
+        found = Hits()
+        for part in parts:
+            losses, hit = self._losses(part, counts, moments)
+            loss = torch.stack(list(losses.values())).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            total, right, strict = total + float(loss.detach()), right + correct, strict + pairs
+            sums["loss"] += float(loss.detach())
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
+            found = found + hit
         share = cosine_share(index, self.steps, self.settings.warmup_steps, 0.0)
-        norm = self.optimiser.apply(share)
+        norm = self._apply(share)
         if norm is None:
             return {"skipped": 1.0}
-        return {
-            "loss": total,
-            "accuracy": right / max(1, strict),
-            "grad_norm": norm,
-            "learning_rate": self.settings.learning_rate * share,
-        }
+        if len(sums) == 2:  # the loss is that of the labels alone
+            del sums["label_loss"]
+        if moments is not None:
+            sums["length_correlation"] = float(moments.correlation)
+        return {**sums, **found.figures(), "grad_norm": norm, "learning_rate": self.settings.learning_rate * share}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and optimiser state."""
-        return {**trainable_tensors("model", self.model), **self.optimiser.tensors("adam")}
+        """Weights, what the loss learns beside them, and optimiser state."""
+        found = {**trainable_tensors("model", self.model), **self.optimiser.tensors("adam")}
+        if self.numbers is not None:
+            found |= {**trainable_tensors("objective", self.objective), **self.numbers.tensors("numbers")}
+        return found
 
     def values(self) -> dict[str, Any]:
         """Nothing: every random stream is addressed by the step."""
@@ -81,59 +109,69 @@ class RewardModelTraining:
         """Back to a checkpoint."""
         restore_tensors("model", self.model, tensors)
         self.optimiser.restore("adam", tensors)
+        if self.numbers is not None:
+            restore_tensors("objective", self.objective, tensors)
+            self.numbers.restore("numbers", tensors)
 
-    def _padded_tokens(self, ranking: Ranking) -> int:
-        return len(ranking.completion_ids) * max(sum(map(len, self.sequences[i])) for i in ranking.completion_ids)
+    def _apply(self, share: float) -> float | None:
+        """Step with both optimisers, or with neither where a gradient is not finite."""
+        if self.numbers is None:
+            return self.optimiser.apply(share)
+        norm, other = self.optimiser.clip(), self.numbers.clip()
+        if not (math.isfinite(norm) and math.isfinite(other)):
+            self.optimiser.drop_gradients()
+            self.numbers.drop_gradients()
+            return None
+        self.optimiser.advance(share)
+        self.numbers.advance(share)
+        return norm
 
-    def _loss(self, rankings: Sequence[Ranking], total_rankings: int) -> tuple[Tensor, float, int]:
-        """Loss of these rankings over the whole step's count, with right and all strict pairs for the log."""
-        sequences = [self.sequences[i] for ranking in rankings for i in ranking.completion_ids]
+    def _losses(
+        self, examples: Sequence[Example], counts: StepCounts, moments: LengthMoments | None
+    ) -> tuple[dict[str, Tensor], Hits]:
+        """These examples' share of each part of the step's loss, and how well they were predicted."""
+        read = self._read(examples)
+        losses = {"label_loss": self.objective(read.scores, read.lengths, examples, counts)}
+        if read.lm_loss is not None:
+            losses["lm_loss"] = self.settings.lm_coef * read.lm_loss / counts.tokens
+        if moments is not None:
+            everything = torch.ones_like(read.lengths, dtype=torch.bool)
+            penalty = length_penalty(read.scores[:, 0], read.lengths, everything, moments, counts.completions)
+            losses["length_loss"] = self.settings.length_penalty * penalty
+        return losses, hits(read.scores, examples, self.settings.loss)
+
+    def _read(self, examples: Sequence[Example]) -> _Read:
+        sequences = [tokens for example in examples for tokens in example.sequences]
         batch = make_batch([prompt for prompt, _ in sequences], [completion for _, completion in sequences])
+        batch = batch.to(self.device)
         with fast_products(self.compute, self.device):
-            scores = score_sequences(self.model, batch.to(self.device))
-        first, second, preference, weight = self._pairs(rankings)
-        device = scores.device
-        difference = (scores[first] - scores[second]).detach().cpu()
-        strict = preference != 0.5
-        right = float(((difference > 0) == (preference > 0.5))[strict].sum())
-        if self.settings.loss == "best-of-k":
-            loss = self._best_of_k(rankings, scores, total_rankings)
-        else:
-            loss = pairwise_loss_with_ties(
-                scores[first], scores[second], preference.to(device), weight.to(device), total_rankings
-            )
-        return loss, right, int(strict.sum())
+            hidden = hidden_states(self.model, batch)
+            scores = score_sequences(self.model, batch, hidden)
+            lm_loss = self._lm_loss(batch, hidden) if self.settings.lm_coef > 0 and torch.is_grad_enabled() else None
+        return _Read(scores, batch.completion_mask.sum(dim=-1), lm_loss)
 
-    def _pairs(self, rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All pairs of each ranking as rows of the batch; every ranking has the same say (Ouyang et al. 2022)."""
-        first, second, preference, weight = [], [], [], []
-        offset = 0
-        for ranking in rankings:
-            place = {completion: offset + k for k, completion in enumerate(ranking.completion_ids)}
-            pairs = ranking.comparisons()
-            for pair in pairs:
-                first.append(place[pair.first_id])
-                second.append(place[pair.second_id])
-                preference.append(pair.preference)
-                weight.append(1.0 / len(pairs))
-            offset += len(ranking.completion_ids)
-        return torch.tensor(first), torch.tensor(second), torch.tensor(preference), torch.tensor(weight)
+    def _lm_loss(self, batch: TokenBatch, hidden: Tensor) -> Tensor:
+        """Σ -log p of the completions' tokens."""
+        assert self.language_head is not None
+        logits = self.language_head(hidden[:, batch.start - 1 : -1])
+        return -masked_sum(logprobs_of(logits, batch.completion_ids, 1.0), batch.completion_mask)
 
-    def _best_of_k(self, rankings: Sequence[Ranking], scores: Tensor, total_rankings: int) -> Tensor:
-        """Softmax over the candidates of each ranking that names a single best one."""
-        width = max(len(ranking.ranks) for ranking in rankings)
-        table = scores.new_zeros(len(rankings), width)
-        mask = torch.zeros(len(rankings), width, dtype=torch.bool, device=scores.device)
-        best = torch.zeros(len(rankings), dtype=torch.long, device=scores.device)
-        offset = 0
-        for row, ranking in enumerate(rankings):
-            count = len(ranking.ranks)
-            table[row, :count] = scores[offset : offset + count]
-            if list(ranking.ranks).count(1) == 1:
-                mask[row, :count] = True
-                best[row] = ranking.ranks.index(1)
-            offset += count
-        return best_of_k_loss(table, best, mask, total_rankings)
+    @torch.no_grad()
+    def _moments(self, parts: Sequence[Sequence[Example]]) -> LengthMoments:
+        """Of score and length over the whole step, whose correlation is not the sum of its parts'."""
+        read = [self._read(part) for part in parts]
+        lengths = torch.cat([each.lengths for each in read])
+        scores = torch.cat([each.scores[:, 0] for each in read])
+        return length_moments(scores, lengths, torch.ones_like(lengths, dtype=torch.bool))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the model makes of a microbatch."""
+
+    scores: Tensor  # [N, H]
+    lengths: Tensor  # [N] tokens of the completions
+    lm_loss: Tensor | None  # summed over tokens, in nats
 
 
 def normalisation(raw_scores: Sequence[float]) -> tuple[float, float]:

@@ -86,6 +86,7 @@ class Ranking:
     completion_ids: tuple[int, ...]  # [K]
     ranks: tuple[int, ...]  # [K] 1 is best, equal numbers tie
     label: LabelKind = LabelKind.RANKING
+    marks: tuple[Mapping[str, float], ...] = ()  # [K] per-criterion marks in [0, 1]; empty when not asked
 
     def comparisons(self) -> list[Comparison]:
         """All K-choose-2 pairs in completion order; a best-of-k judgement compares just the best with each other."""

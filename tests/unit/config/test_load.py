@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from assent.config import Settings, dump_settings, flatten, load_settings, parse_overrides
+from assent.config.load import TYPES
 from assent.types.errors import SettingsError
 
 TASK = ["--task", "household"]
@@ -172,7 +173,7 @@ def test_flatten_names_every_leaf_as_a_flag_that_is_accepted() -> None:
 
 def _leaves(model: type[BaseModel]) -> Iterator[str]:
     for name, info in model.model_fields.items():
-        section = type(info.default) if name == "algorithm" else info.annotation  # one of several sections
+        section = type(info.default) if name in TYPES else info.annotation  # one of several sections
         if isinstance(section, type) and issubclass(section, BaseModel):
             yield from _leaves(section)
         else:

@@ -150,3 +150,24 @@ def test_marks_must_fit_the_completions() -> None:
 
 def test_every_label_kind_names_its_loss() -> None:
     assert set(LOSS_OF_LABEL) == set(LabelKind)
+
+
+def test_marks_per_criterion_follow_the_temper_and_change_no_ranking() -> None:
+    marks = [Marks(0.9, 0.2, 0.6, 0.5), BAD]
+    ordinary = person(Temper.ORDINARY, noise=1e-9)
+    said = ordinary.judge(assignment(3, 2), marks, mark_criteria=True)
+    # scaled by fluency and rounded to tenths: 0.45 may go either way
+    assert said.marks[0]["helpful"] in (0.4, 0.5)
+    assert {name: said.marks[0][name] for name in ("honest", "harmless")} == {"honest": 0.1, "harmless": 0.3}
+    assert dict(said.marks[1]) == {"helpful": 0.1, "honest": 0.2, "harmless": 0.1}
+    without = ordinary.judge(assignment(3, 2), marks)
+    assert without.marks == () and without.ranks == said.ranks and without.seconds == said.seconds
+    contrary = person(Temper.ADVERSARIAL, noise=1e-9).judge(assignment(3, 2), marks, mark_criteria=True)
+    assert contrary.marks[1]["helpful"] == 0.9
+    careless = person(Temper.CARELESS)
+    given = [careless.judge(assignment(task, 2), [GOOD, BAD], mark_criteria=True).marks for task in range(200)]
+    means = [sum(each[place]["honest"] for each in given) / len(given) for place in (0, 1)]
+    assert means == pytest.approx([0.5, 0.5], abs=0.1)
+    noisy = person(Temper.ORDINARY, noise=0.2)
+    drawn = [noisy.judge(assignment(task, 2), [GOOD, BAD], mark_criteria=True).marks[0]["honest"] for task in range(50)]
+    assert len(set(drawn)) > 3 and all(0.0 <= mark <= 1.0 for mark in drawn)

@@ -43,6 +43,13 @@ def test_multi_head_loss() -> None:
     assert huber.item() == pytest.approx(0.5 + 1.5)
 
 
+def test_a_judgement_of_weight_0_never_matters() -> None:
+    scores, marks = torch.tensor([[1.0, 0.0], [NAN, 3.0]]), torch.tensor([[0.0, NAN], [1.0, NAN]])
+    weight = torch.tensor([0.5, 0.0])
+    # half of 1/4 of the one mark's half squared error
+    assert multi_head_loss(scores, marks, MASK, IMPORTANCE, NUM_MARKS, weight=weight).item() == pytest.approx(1 / 16)
+
+
 def test_criterion_weights_make_any_loss_one_over_heads() -> None:
     # leads ln 3 (σ = ¾) in the first head, 0 in the second of the second pair: (2 ln 4/3) / 4 + 2 (ln 2) / 2
     chosen, rejected = torch.tensor([[math.log(3), NAN], [math.log(3), 0.0]]), torch.zeros(2, 2)

@@ -28,8 +28,8 @@ def scorer(path: Path, tokens: int = 8192) -> RewardModelScorer:
     )
 
 
-def close(found: Sequence[float], expected: Sequence[float]) -> None:
-    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), atol=1e-5, rtol=0)
+def close(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    torch.testing.assert_close(torch.tensor(found).flatten(), torch.tensor(expected).flatten(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

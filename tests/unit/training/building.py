@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from assent.algorithms.choice import algorithm_of
-from assent.config import OnPolicySettings, PPOSettings
-from assent.config.settings import ComputeSettings, LanguageModelSettings, LoraSettings, RewardModelSettings, RLSettings
+from assent.config import KTOSettings, OnPolicySettings, PPOSettings, PreferenceSettings
+from assent.config.reward_model import RewardModelSettings
+from assent.config.settings import ComputeSettings, LanguageModelSettings, LoraSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.models.loading import load_causal_lm, load_tokenizer
 from assent.models.policy import Policy
@@ -21,6 +22,10 @@ from assent.rewards.scorer import CallableScorer
 from assent.rollouts.local import LocalGenerator
 from assent.training.language_model import LanguageModelTraining
 from assent.training.mixing import Mixture
+from assent.training.preference import PreferenceTraining, passes_of, plan_of, preference_training
+from assent.training.reference import Example, ReferenceMeasuring
+from assent.training.reward_examples import Example as RewardExample
+from assent.training.reward_examples import example_of_ranking
 from assent.training.reward_model import RewardModelTraining
 from assent.training.rl import RLParts, RLTraining
 from assent.types.feedback import Ranking
@@ -31,11 +36,24 @@ CPU = torch.device("cpu")
 STEPS = 6
 # No two examples are of one length, so that every grouping into microbatches pads differently.
 EXAMPLES = [(list(range(5, 8 + i)), list(range(40 + i, 44 + 3 * i))) for i in range(12)]
+# Who ranked marked, too, but not every completion for every criterion.
+MARKS = tuple({"helpful": k / 3, **({"harmless": 1 - k / 4} if k != 2 else {})} for k in range(4))
 RANKINGS = [
-    Ranking(i, 1, i, tuple(range(4 * i, 4 * i + 4)), ranks)
+    Ranking(i, 1, i, tuple(range(4 * i, 4 * i + 4)), ranks, marks=(*MARKS[i % 4 :], *MARKS[: i % 4]))
     for i, ranks in enumerate([(1, 2, 3, 4), (2, 1, 2, 4), (4, 3, 2, 1), (1, 1, 3, 3), (3, 1, 4, 2), (2, 2, 1, 4)])
 ]
 SEQUENCES = {i: ([7, 8, 9 + i], list(range(30 + i, 33 + 2 * i))) for i in range(24)}
+
+
+# The last one is a tie, for losses that learn from ties.
+PAIRS = [
+    Example([7, 8, 9 + i], (list(range(30 + i, 33 + 2 * i)), list(range(60 - i, 66 - i + i % 3))), float(i < 11) or 0.5)
+    for i in range(12)
+]
+JUDGEMENTS = [
+    Example([7, 8, 9 + i], (list(range(30 + i, 33 + 2 * i)), list(range(41 + i, 46 + i))), float(i % 3 == 0))
+    for i in range(12)
+]
 
 
 def compute(tokens: int = 8192) -> ComputeSettings:
@@ -49,10 +67,24 @@ def language_model(path: Path, optimizer: str = "adamw", tokens: int = 8192) -> 
     return LanguageModelTraining(load_causal_lm(path).train(), EXAMPLES, settings, 3, compute(tokens))
 
 
-def reward_model(path: Path, loss: str = "pairwise", tokens: int = 8192) -> RewardModelTraining:
-    settings = RewardModelSettings(loss=loss, learning_rate=1e-3, epochs=3.0, rankings_per_step=3, warmup_steps=2)
-    model: Any = load_scalar_model(path, fresh_head_seed=2)
-    return RewardModelTraining(model.train(), RANKINGS, SEQUENCES, settings, 3, compute(tokens))
+def reward_model(path: Path, loss: str = "pairwise", tokens: int = 8192, **given: Any) -> RewardModelTraining:
+    """Any loss: on rankings, whose completions have marks too, or on single completions with a label each."""
+    if loss == "binary" or (loss == "regression" and "criteria" not in given):
+        given["samples"] = "samples.jsonl"
+    fast = {"learning_rate": 1e-3, "epochs": 3.0, "rankings_per_step": 3, "warmup_steps": 2}
+    settings = RewardModelSettings(**{"loss": loss, **fast, **given})
+    model: Any = load_scalar_model(path, fresh_head_seed=2, heads=max(1, len(settings.criteria)))
+    head = load_causal_lm(path).get_output_embeddings().requires_grad_(False) if settings.lm_coef else None
+    return RewardModelTraining(model.train(), reward_examples(settings), settings, 3, compute(tokens), head)
+
+
+def reward_examples(settings: RewardModelSettings) -> list[RewardExample]:
+    """What the rankings, or every second completion, teach by these settings."""
+    if settings.of_samples:
+        labels = [float(i % 4 == 0) if settings.loss == "binary" else i / 10 for i in range(0, 24, 2)]
+        return [RewardExample((SEQUENCES[2 * i],), marks=((label,),)) for i, label in enumerate(labels)]
+    found = (example_of_ranking(ranking, SEQUENCES, settings, 0.5 + ranking.judgement_id / 5) for ranking in RANKINGS)
+    return [example for example in found if example is not None]
 
 
 def brevity(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
@@ -105,3 +137,21 @@ def hybrid(path: Path, hyper: OnPolicySettings, rank: int = 0, tokens: int = 819
     parts = replace(training.parts, mixtures=mixtures, cost=CallableScorer(length_cost, "length", "cost"))
     settings = training.settings.model_copy(update={"temperature_from": 1.3, **rl})
     return RLTraining(parts, settings, hyper, training.sampling, 11, compute(tokens))
+
+
+def preference(
+    path: Path, settings: PreferenceSettings, rank: int = 0, tokens: int = 8192, precision: str = "float32"
+) -> PreferenceTraining:
+    """Any preference loss, 6 steps of 4 examples, with the reference measured before."""
+    examples = JUDGEMENTS if isinstance(settings, KTOSettings) else PAIRS[: 12 if settings.learns_ties else 11]
+    chosen = settings.model_copy(update={"batch_size": 4, "epochs": 4 * STEPS / len(examples), "learning_rate": 1e-3})
+    policy = Policy(path, path, LoraSettings(rank=rank), "float32", CPU, seed=1)
+    plan = plan_of(len(examples), chosen, 3)
+    memory = ComputeSettings(tokens_per_microbatch=tokens, precision=precision)
+    reference = None
+    if chosen.needs_reference:
+        measuring = ReferenceMeasuring(policy, examples, plan, passes_of(chosen), 0.9, memory)
+        for step in range(measuring.steps):
+            measuring.step(step, 0)
+        reference = measuring.logprobs
+    return preference_training(policy.model, examples, reference, plan, chosen, 0.9, memory)

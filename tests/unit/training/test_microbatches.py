@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from assent.config.preference import PREFERENCES
+from assent.functional.batching import split_by_tokens
 from assent.training.rl import RLTraining
 from tests.checkpoints import Shape
 from tests.unit.algorithms.on_policy_examples import VARIANTS
-from tests.unit.training.building import language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import language_model, on_policy, preference, reinforcement, reward_model
 
 Built = Callable[[Shape], Path]
 
@@ -53,12 +56,28 @@ def test_language_model(tokens: int, checkpoint: Built) -> None:
     )
 
 
-@pytest.mark.parametrize("loss", ["pairwise", "best-of-k"])
-def test_reward_model(loss: str, checkpoint: Built) -> None:
-    whole, split = (reward_model(checkpoint("llama"), loss, budget) for budget in (8192, 64))
+REWARD_MODELS: dict[str, dict[str, Any]] = {
+    "pairwise": {"margin": 0.3, "label_smoothing": 0.1},
+    "davidson": {"ties": "davidson"},
+    "best-of-k": {"loss": "best-of-k"},
+    "plackett-luce": {"loss": "plackett-luce"},
+    "regression": {"loss": "regression", "rankings_per_step": 5},
+    "binary": {"loss": "binary", "rankings_per_step": 5},
+    "criteria": {"criteria": ["helpful", "harmless"]},
+    "marks": {"loss": "regression", "criteria": ["helpful", "harmless"]},
+    "length": {"length_penalty": 3.0},
+    "lm": {"lm_coef": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", REWARD_MODELS)
+def test_reward_model(name: str, checkpoint: Built) -> None:
+    whole, split = (reward_model(checkpoint("llama"), tokens=budget, **REWARD_MODELS[name]) for budget in (8192, 64))
+    step = 3  # after the warm-up, when the length penalty has set in
+    assert len(split_by_tokens([whole.examples[i].padded_tokens for i in whole.plan[step]], 64)) > 1
     alike(
-        gradients_of([whole.model], lambda: whole.step(1, 0)),
-        gradients_of([split.model], lambda: split.step(1, 0)),
+        gradients_of([whole.model, whole.objective], lambda: whole.step(step, 0)),
+        gradients_of([split.model, split.objective], lambda: split.step(step, 0)),
     )
 
 
@@ -92,6 +111,18 @@ def test_other_algorithms(name: str, checkpoint: Built) -> None:
     alike(
         gradients_of(_models(whole), lambda: whole.step(0, 0)),
         gradients_of(_models(split), lambda: split.step(0, 0)),
+    )
+
+
+@pytest.mark.parametrize("name", PREFERENCES)
+def test_preference_losses(name: str, checkpoint: Built) -> None:
+    settings = PREFERENCES[name](**({"kl_coef": 1.0} if "kl_coef" in PREFERENCES[name].model_fields else {}))
+    whole, split = (preference(checkpoint("llama"), settings, tokens=budget) for budget in (8192, 64))
+    for training in (whole, split):  # to where the log-ratios, and KTO's reference point, are not 0
+        training.step(0, 0)
+    alike(
+        gradients_of([whole.model], lambda: whole.step(1, 0)),
+        gradients_of([split.model], lambda: split.step(1, 0)),
     )
 
 

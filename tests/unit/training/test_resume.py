@@ -13,23 +13,35 @@ import torch
 
 from assent.config import (
     A2CSettings,
+    DPOSettings,
     ExpertIterationSettings,
     GRPOSettings,
+    KTOSettings,
     OnlineDPOSettings,
     PPOSettings,
     ReinforcePlusPlusSettings,
     ReinforceSettings,
     RLOOSettings,
+    SimPOSettings,
 )
 from assent.training.interrupt import catching_signals
 from assent.training.loop import LoopSettings, Stage, read_metrics, run_steps
 from assent.types.errors import Interrupted
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
-from tests.unit.training.building import STEPS, hybrid, language_model, on_policy, reinforcement, reward_model
+from tests.unit.training.building import (
+    STEPS,
+    hybrid,
+    language_model,
+    on_policy,
+    preference,
+    reinforcement,
+    reward_model,
+)
 
 Built = Callable[[Shape], Path]
 SETTINGS = LoopSettings(STEPS, checkpoint_every=2)
+CRITERIA = ["helpful", "harmless"]
 
 FAST = {"learning_rate": 1e-3, "kl_coef": 0.2, "kl_target": 0.5, "kl_horizon": 100}
 BESIDE = {"kl_budget": 50.0, "cost_limit": 1.0, "ptx_coef": 0.5, "sft_coef": 0.2}
@@ -38,7 +50,16 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
     "adamw": lambda built: language_model(built("gpt2"), "adamw"),
     "muon": lambda built: language_model(built("llama"), "muon"),
     "reward": lambda built: reward_model(built("qwen3")),
-    "best-of-k": lambda built: reward_model(built("llama"), "best-of-k"),
+    "best-of-k": lambda built: reward_model(built("llama"), "best-of-k", epochs=3.6),
+    "plackett-luce": lambda built: reward_model(built("llama"), "plackett-luce"),
+    "davidson": lambda built: reward_model(built("llama"), ties="davidson"),
+    "margin": lambda built: reward_model(built("llama"), ties="drop", margin=0.2, label_smoothing=0.1),
+    "regression": lambda built: reward_model(built("qwen3"), "regression", huber_delta=0.5, epochs=1.5),
+    "binary": lambda built: reward_model(built("gpt2"), "binary", epochs=1.5),
+    "criteria": lambda built: reward_model(built("llama"), criteria=CRITERIA),
+    "marks": lambda built: reward_model(built("llama"), "regression", criteria=CRITERIA),
+    "length": lambda built: reward_model(built("llama"), length_penalty=2.0),
+    "lm": lambda built: reward_model(built("qwen3"), lm_coef=0.1),
     "rl": lambda built: reinforcement(built("llama")),
     "rl-lora": lambda built: reinforcement(built("gpt2"), rank=2),
     "a2c": lambda built: on_policy(built("llama"), A2CSettings(**FAST)),
@@ -54,6 +75,9 @@ STAGES: dict[str, Callable[[Built], Stage]] = {
     "online-dpo": lambda built: on_policy(built("llama"), OnlineDPOSettings(**FAST), group=4),
     "everything beside": lambda built: hybrid(built("qwen3"), ReinforceSettings(**FAST, **BESIDE, minibatches=2)),
     "everything beside, lora": lambda built: hybrid(built("gpt2"), PPOSettings(**FAST, **BESIDE), rank=2),
+    "dpo": lambda built: preference(built("llama"), DPOSettings(ties="learn")),
+    "kto": lambda built: preference(built("gpt2"), KTOSettings(), rank=2),
+    "simpo": lambda built: preference(built("qwen3"), SimPOSettings()),
 }
 
 
