@@ -70,7 +70,7 @@ def test_completions_are_kept_with_what_wrote_them(store: Store, chain: Any) -> 
     (found,) = get_completions(store, [chain.completions[4]])
     assert (found.prompt_id, found.group_index, found.sample_index) == (chain.prompts[1], 1, 1)
     assert (found.text, found.token_ids, found.policy_version) == ("answer 1.1", (11, 1, 2), "sft-000000000000")
-    assert found.sampling == {"temperature": 1.0, "max_new_tokens": 8}
+    assert found.sampling == {"temperature": 1.0, "max_new_tokens": 8, "greedy": False}
 
 
 def test_completions_of_a_run_and_policy_are_added_once(
