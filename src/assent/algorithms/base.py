@@ -24,9 +24,7 @@ class Experience:
     rollout_logprobs: Float[Tensor, "B T"] | None = None  # as the generator sampled them
     samples_per_prompt: int = 1  # G: so many rows of one prompt stand next to one another
     max_new_tokens: int | None = None  # where sampling cuts a completion; in an environment, all turns together
-    earned: Float[Tensor, "B T"] | None = (
-        None  # an environment's rewards, on the last token of their turn; summed: score
-    )
+    earned: Float[Tensor, "B T"] | None = None  # what an environment paid, on the last token of a turn; sum: score
 
     def take(self, rows: Sequence[int], width: int) -> Experience:
         """These rows, cut to `width` tokens. They are part of groups, and no groups any more."""

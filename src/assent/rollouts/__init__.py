@@ -1,1 +1,1 @@
-"""Generators behind one protocol, and the collector that turns what they write into experience."""
+"""Generators behind one protocol; what they write becomes rollouts, of one turn or of several in an environment."""
