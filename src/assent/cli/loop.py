@@ -29,7 +29,7 @@ def demo(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """The whole loop on a bundled task, with simulated people; household: about eight minutes on two CPU cores.
+    """The whole loop on a bundled task, with simulated people; household: eight to ten minutes on two CPU cores.
 
     Run it again after an interruption, and it goes on where it stopped.
     """
