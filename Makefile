@@ -39,17 +39,17 @@ demo: .venv/.installed
 	$(BIN)/assent demo
 
 test: .venv/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-all: .venv/.installed
-	$(BIN)/pytest -m "" --timeout 3600
+	$(BIN)/pytest -m "" --timeout 3600 -n auto --dist loadfile
 
 check: .venv/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/contracts tests/unit
+	$(BIN)/pytest tests/contracts tests/unit -n auto --dist loadfile
 
 # All of tests/science, whatever the length, and the page that shows what came of it.
 science: .venv/.installed
