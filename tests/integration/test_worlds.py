@@ -105,3 +105,19 @@ def _written(task: str, facts: Sequence[dict[str, str]]) -> list[Rollout]:
         for p, meta in enumerate(facts)
         for text in TEXTS[task]
     ]
+
+
+def test_a_file_of_the_users_own_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    own = tmp_path / "m" / "labelled.jsonl"
+    own.write_text("mine\n", encoding="utf-8")
+    done = assent("init", "m", "--task", "moderation", cwd=tmp_path)
+    assert done.code == 6 and "move it away" in done.err
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["labelled.jsonl"]
+    assert own.read_text(encoding="utf-8") == "mine\n"
+
+
+def test_the_labelled_texts_may_be_named_at_once(tmp_path: Path) -> None:
+    words = ["--reward-model.samples", "labelled.jsonl", "--reward-model.loss", "binary"]
+    done = assent("init", "m", "--task", "moderation", *words, cwd=tmp_path)
+    assert done.code == 0, done.err

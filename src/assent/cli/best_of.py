@@ -8,6 +8,7 @@ import typer
 
 from assent.cli.options import HERE, AsJson, Force, Recipes, Reward, Round, RunName, Where
 from assent.cli.single import at_work, named
+from assent.types.errors import SettingsError
 
 
 def best_of(
@@ -29,14 +30,19 @@ def best_of(
     Tells the reward, the gold judge's mark where there is one, and the bound of the KL, for 1, 2, 4, … n samples.
     """
     with at_work(context, workspace, recipe, as_json, force, reward) as (project, result):
-        from assent.cli.standing import last_done, policy_before, reward_of
+        from assent.cli.standing import last_done, outcome_so_far, policy_before, reward_of
         from assent.stages.best_of import best_of as sample_best
         from assent.stages.reward_health import check_health
 
+        if (environment := project.settings.rl.environment) is not None:
+            raise SettingsError(f"there are no prompts to answer: rl.environment {environment} pays for games")
         number = round or last_done(project, "reward")
         scores = reward_of(project, number)
         if scores is not None:
             check_health(project, scores)
-        name = named(run) or f"round{number}-best-of-{n}" + (f"-{policy}" if policy else "")
+        if policy is None:
+            stands = outcome_so_far(project) if round is None else None
+            policy = policy_before(project, number) if stands is None else stands.policy
+        name = named(run) or f"round{number}-best-of-{n}-{policy}"
         result["round"] = number
-        result.update(sample_best(project, number, policy or policy_before(project, number), scores, n, name))
+        result.update(sample_best(project, number, policy, scores, n, name))

@@ -66,13 +66,24 @@ def init(
 
 
 def write_task_files(workspace: Workspace, settings: Settings) -> None:
-    """The files that a workspace of the bundled task begins with, e.g. labelled texts for a classifier."""
+    """The files that a workspace of the bundled task begins with, e.g. labelled texts for a classifier.
+
+    Raises:
+        WorkspaceError: another file of that name is there already; none is written then.
+    """
     from assent.tasks import FILES
 
     if settings.task is None or settings.task not in FILES:
         return
-    for name, text in FILES[settings.task](settings.seed).items():
-        write_atomic(workspace.path / name, text)
+    files = {workspace.path / name: text for name, text in FILES[settings.task](settings.seed).items()}
+    for path, text in files.items():
+        if path.exists() and path.read_bytes() != text.encode():
+            raise WorkspaceError(
+                f"{path}: task {settings.task} has a file of this name, and this is another one",
+                "move it away, or begin in another folder",
+            )
+    for path, text in files.items():
+        write_atomic(path, text)
 
 
 def next_steps(settings: Settings, workspace: Path) -> list[str]:

@@ -35,10 +35,12 @@ def check_inputs(settings: Settings) -> dict[str, int]:
 @contextmanager
 def _scratch_project(settings: Settings) -> Iterator[Project]:
     """A project whose workspace is thrown away."""
+    from assent.cli.init import write_task_files
     from assent.stages.project import Project
 
     with tempfile.TemporaryDirectory(prefix="assent-init-") as folder:
         workspace = Workspace.create(Path(folder) / "workspace")
+        write_task_files(workspace, settings)
         with workspace.open_store() as store:
             yield Project(workspace, store, settings)
 

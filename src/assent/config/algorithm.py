@@ -296,6 +296,9 @@ class ExpertIterationSettings(OnPolicySettings):
     kl_coef: float = Field(
         0.0, ge=0, description="β, in reward per nat: what a rollout's KL takes from its rank; 0: none (Anthony 2017)"
     )
+    kl_penalty: Literal["k1-reward"] = Field(
+        "k1-reward", description="in the rank: in the loss it would be that of the imitated rollouts alone (Dong 2023)"
+    )
 
     @property
     def needs_groups(self) -> bool:

@@ -165,6 +165,8 @@ class RewardModelSettings(Section):
     def _heads_fit_the_loss(self) -> RewardModelSettings:
         if len(set(self.criteria)) != len(self.criteria):
             raise ValueError("a criterion stands twice in criteria")
+        if "overall" in self.criteria:
+            raise ValueError("overall is what a model of one head scores: give the criterion another name")
         if self.criteria and self.loss not in ("pairwise", "regression"):
             raise ValueError(f"criteria are learnt by the losses pairwise and regression, not by {self.loss}")
         if self.criteria and (self.length_penalty or self.pseudo_labels or self.ties == "davidson"):

@@ -272,7 +272,12 @@ class Settings(Section):
             "task": self.task is not None,
             "prompts.path": self.prompts.path is not None,
             "reward.function": self.reward.function is not None,
+            "reward.model": self.reward.model is not None,
             "people.kind": self.people.kind != "none",
+            "rl.pass_gold": self.rl.pass_gold is not None,
+            "rl.evaluate_texts": self.rl.evaluate_texts,
+            "algorithm.overlong_buffer": isinstance(self.algorithm, GRPOSettings)
+            and self.algorithm.overlong_buffer > 0,
         }
         if found := [name for name, given in others.items() if given]:
             raise ValueError(
@@ -295,6 +300,8 @@ class Settings(Section):
                 "people.kind = 'none' leaves nothing to learn from: give reward.function, reward.model or"
                 " reward_model.samples; or preference.comparisons with loop.improve = 'preference'"
             )
+        if self.people.label == "best-of-k" and self.reward_model.loss == "plackett-luce":
+            raise ValueError("people.label best-of-k tells no order, and reward_model.loss plackett-luce learns one")
         share = self.people.careless_share + self.people.adversarial_share + 2 * self.people.biased_share
         if share > 1:
             raise ValueError(f"people's careless, adversarial and (twice) biased shares sum to {share:.2f}, above 1")
@@ -333,7 +340,7 @@ class Settings(Section):
             "algorithm.ptx_coef": algorithm.ptx_coef > 0,
             "rl.evaluate_texts": self.rl.evaluate_texts,
         }.items():
-            if wanted and self.task is None and self.pretrain.texts is None:
+            if wanted and self.task is None and self.pretrain.texts is None and self.rl.environment is None:
                 raise ValueError(
                     f"{field} needs pretraining texts, and there are none: give pretrain.texts, or leave it out"
                 )

@@ -199,11 +199,13 @@ class Games:
     def _opponents(self, games: Sequence[_Game], turn: int, sampling: SamplingParams, seed: int) -> None:
         """The other side writes wherever it is asked, until it is the policy's turn in every game."""
         asked = [game for game in games if not game.done and isinstance(game.environment, TwoPlayerEnvironment)]
-        for time in range(self.max_turns):
+        for time in range(self.max_turns + 1):
             questions = [(game, self._asked(game)) for game in asked if not game.done]
             questions = [(game, messages) for game, messages in questions if messages]
             if not questions:
                 return
+            if time == self.max_turns:
+                break
             requests = [GenerationRequest(self.chat.prompt_ids(Prompt(messages))) for _, messages in questions]
             self._require_room(requests, [game for game, _ in questions], turn, sampling)
             generations = self.opponent.generate(requests, sampling, derive_seed(seed, time))

@@ -72,11 +72,11 @@ def _finish(
 
 
 def _compare_games(project: Project, contest: Contest, run_id: str) -> dict[str, Any]:
-    """Each policy plays the same held-out games; who is paid more in a game has won that pair."""
+    """Each policy plays the same held-out games, against the old one; who is paid more in a game has won that pair."""
     settings, seed = project.settings, project.seed(run_id, "intervals")
     count, resamples = settings.evaluation.prompts, settings.evaluation.bootstrap
     names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
-    played = {name: play_as(project, name, count) for name in names}
+    played = {name: play_as(project, name, contest.old, count) for name in names}
     paid = {name: [rollout.score or 0.0 for rollout in rollouts] for name, rollouts in played.items()}
 
     def versus(rival: str) -> Interval:

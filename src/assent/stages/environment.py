@@ -67,10 +67,19 @@ def examine(project: Project, games: Games) -> dict[str, float]:
     return figures
 
 
-def play_as(project: Project, artifact: str, count: int) -> list[Rollout]:
-    """The held-out games of a policy that is only played with."""
+def play_as(project: Project, artifact: str, opponent: str, count: int) -> list[Rollout]:
+    """The held-out games of a policy that is only played with.
+
+    Args:
+        opponent: writes the other side's turns in self-play. Against itself the better policy would be paid no more.
+    """
+    model, chat, generator = _player(project, artifact)
+    other = generator if opponent == artifact else _player(project, opponent)[2]
+    return held_out_games(project, games_of(project, model, chat, generator, other), count)
+
+
+def _player(project: Project, artifact: str) -> tuple[Any, ChatFormat, LocalGenerator]:
     chat = project.chat(artifact)
     model: Any = load_causal_lm(project.folder(artifact), project.settings.model.dtype, tokenizer=chat.tokenizer)
     model.to(project.device).eval()
-    generator = local_generator(project, model, chat, lambda: artifact)
-    return held_out_games(project, games_of(project, model, chat, generator), count)
+    return model, chat, local_generator(project, model, chat, lambda: artifact)

@@ -101,6 +101,8 @@ def _tell_bounds(project: Project, training: RLTraining, final: dict[str, float]
     if training.budget.ended:
         project.progress.say(
             f"algorithm.kl_budget of {hyper.kl_budget:g} nats was passed: the last policy within it is kept"
+            if training.budget.learnt
+            else "nothing was learnt: the policy that RL starts from is past algorithm.kl_budget already"
         )
     if hyper.cost_limit is not None and final["cost"] > hyper.cost_limit:
         project.progress.say(

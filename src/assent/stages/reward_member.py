@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from assent.data.chat import ChatFormat
@@ -166,8 +167,10 @@ def _classifier(course: Course, member: int) -> tuple[Any, ChatFormat]:
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # Plain transformers finds the last token by the pad id, which must therefore never stand in a text.
         tokenizer.add_special_tokens({"pad_token": PAD})
-        if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        if len(tokenizer) > (rows := model.get_input_embeddings().weight.shape[0]):
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+            with torch.no_grad():  # what was drawn for it came from no seed of ours
+                model.get_input_embeddings().weight[rows:] = 0.0
     model.config.pad_token_id = tokenizer.pad_token_id
     _describe(course, model.config)
     if settings.model.lora.rank > 0:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from assent.config.algorithm import OnPolicySettings
 from assent.training.checkpoint import restore_tensors, trainable_tensors
-from assent.types.errors import SettingsError
 
 RISE = 2.0  # of β, with each step past the budget (Schulman et al. 2017, section 4)
 
@@ -42,22 +41,22 @@ class KLBudget:
     def keep_or_end(self, kl: float) -> None:
         """Keep the weights as they are, whose rollouts had this KL; past the budget go back to those kept, and end.
 
-        Raises:
-            SettingsError: the policy was past the budget before anything was learnt.
+        A policy that is past it before anything was learnt stays as it is: a round may begin with the last one that
+        the round before held to be within.
         """
         if not self.stops:
             return
         if not self.passed(kl):
             self._within = {name: value.detach().clone() for name, value in self._weights().items()}
             return
-        if not self._within:
-            raise SettingsError(
-                f"algorithm.kl_budget is {self.limit:g} nats per sequence, and the policy that RL starts from lies"
-                f" {kl:.2f} from the reference already",
-                "raise algorithm.kl_budget, or set algorithm.kl_budget_action to raise",
-            )
-        restore_tensors("policy", self.model, self._within)
+        if self._within:
+            restore_tensors("policy", self.model, self._within)
         self.ended = True
+
+    @property
+    def learnt(self) -> bool:
+        """False if the policy that RL began with was past the budget already."""
+        return bool(self._within)
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights kept, for a checkpoint."""

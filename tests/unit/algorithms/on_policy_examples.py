@@ -38,7 +38,7 @@ VARIANTS: dict[str, OnPolicySettings] = {
     "cispo": GRPOSettings(ratio="detached", clip_high=0.2),
     "masked by token": GRPOSettings(rollout_correction="token-mask", loss_mean="sequences"),
     "expert iteration": ExpertIterationSettings(),
-    "expert iteration, best two": ExpertIterationSettings(keep=2, kl_coef=0.1, kl_penalty="k2-loss", entropy_coef=0.01),
+    "expert iteration, best two": ExpertIterationSettings(keep=2, kl_coef=0.1, entropy_coef=0.01),
     "online dpo": OnlineDPOSettings(),
     "online dpo, soft": OnlineDPOSettings(labels="soft", entropy_coef=0.01),
     "masked by sequence": PPOSettings(rollout_correction="sequence-mask", rollout_weight_max=1.2),

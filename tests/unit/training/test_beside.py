@@ -15,7 +15,6 @@ from assent.rewards.scorer import CallableScorer
 from assent.training.language_model import mean_nll
 from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.rl import RLTraining
-from assent.types.errors import SettingsError
 from assent.types.protocols import Silent
 from tests.checkpoints import Shape
 from tests.unit.training.building import EXAMPLES, STEPS, hybrid, length_cost, on_policy
@@ -126,11 +125,14 @@ def test_the_budget_may_raise_the_penalty_instead(checkpoint: Built) -> None:
     assert not training.budget.ended
 
 
-def test_a_start_past_the_budget_is_refused(checkpoint: Built) -> None:
+def test_a_start_past_the_budget_stays_as_it_is(checkpoint: Built) -> None:
     training = far(checkpoint("llama"), kl_budget=1.0)
     run_off(training)
-    with pytest.raises(SettingsError, match="from the reference already"):
-        training.step(0, 0)
+    before = {name: value.detach().clone() for name, value in training.parts.policy.model.named_parameters()}
+    training.step(0, 0)
+    assert training.budget.ended and not training.budget.learnt
+    for name, value in training.parts.policy.model.named_parameters():
+        assert torch.equal(value, before[name])
 
 
 def costly(path: Path, **bound: object) -> RLTraining:
