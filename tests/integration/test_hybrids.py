@@ -116,7 +116,7 @@ def test_best_of_n_is_measured_and_kept(two: tuple[Path, Path]) -> None:
     again = assent("best-of", "--n", 6, "--json", cwd=two[0])
     assert again.json["best_of"] == sizes
     with Workspace.open(two[0]).open_store() as store:
-        run = get_run(store, "round1-best-of-6")
+        run = get_run(store, f"round1-best-of-6-{done.json['policy']}")
     assert run is not None and run.done
     assert assent("best-of", "--n", 2, "--policy", "policy-none", cwd=two[0]).code == 3
     assert assent("best-of", "--n", 1, cwd=two[0]).code == 2
