@@ -62,10 +62,8 @@ def dpo_loss(
     """
     if not 0.0 <= label_smoothing <= 0.5:
         raise ValueError(f"label_smoothing must lie between 0 and 0.5, got {label_smoothing}")
-    chosen = _implicit_reward(chosen_logprobs, chosen_ref_logprobs, weight, kl_coef)
-    rejected = _implicit_reward(rejected_logprobs, rejected_ref_logprobs, weight, kl_coef)
-    losses = _cross_entropy(chosen - rejected, 1.0 - label_smoothing)
-    return _weighted(losses, weight, num_pairs), chosen.detach(), rejected.detach()
+    four = (chosen_logprobs, rejected_logprobs, chosen_ref_logprobs, rejected_ref_logprobs)
+    return _dpo(*four, 1.0 - label_smoothing, weight, kl_coef, num_pairs)
 
 
 def dpo_loss_with_ties(
@@ -87,10 +85,8 @@ def dpo_loss_with_ties(
     Raises:
         ValueError: a coefficient that is not positive and finite.
     """
-    first = _implicit_reward(first_logprobs, first_ref_logprobs, weight, kl_coef)
-    second = _implicit_reward(second_logprobs, second_ref_logprobs, weight, kl_coef)
-    losses = _cross_entropy(first - second, _cleared(preference, weight))
-    return _weighted(losses, weight, num_pairs), first.detach(), second.detach()
+    four = (first_logprobs, second_logprobs, first_ref_logprobs, second_ref_logprobs)
+    return _dpo(*four, _cleared(preference, weight), weight, kl_coef, num_pairs)
 
 
 def robust_dpo_loss(
@@ -115,11 +111,9 @@ def robust_dpo_loss(
     """
     if not 0.0 <= flip_rate < 0.5:
         raise ValueError(f"flip_rate must be at least 0 and below 0.5, got {flip_rate}")
-    chosen = _implicit_reward(chosen_logprobs, chosen_ref_logprobs, weight, kl_coef)
-    rejected = _implicit_reward(rejected_logprobs, rejected_ref_logprobs, weight, kl_coef)
+    four = (chosen_logprobs, rejected_logprobs, chosen_ref_logprobs, rejected_ref_logprobs)
     # the inverse of smoothing: a label beyond 1, which flipping brings back to 1 on average
-    losses = _cross_entropy(chosen - rejected, (1.0 - flip_rate) / (1.0 - 2.0 * flip_rate))
-    return _weighted(losses, weight, num_pairs), chosen.detach(), rejected.detach()
+    return _dpo(*four, (1.0 - flip_rate) / (1.0 - 2.0 * flip_rate), weight, kl_coef, num_pairs)
 
 
 def ipo_loss(
@@ -254,6 +248,22 @@ def _implicit_reward(
 ) -> Float[Tensor, " N"]:
     _require_positive("kl_coef", kl_coef)
     return kl_coef * _cleared(logprobs - ref_logprobs.detach(), weight)
+
+
+def _dpo(
+    first_logprobs: Float[Tensor, " N"],
+    second_logprobs: Float[Tensor, " N"],
+    first_ref_logprobs: Float[Tensor, " N"],
+    second_ref_logprobs: Float[Tensor, " N"],
+    preference: Float[Tensor, " N"] | float,
+    weight: Float[Tensor, " N"] | None,
+    kl_coef: float,
+    num_pairs: Denominator,
+) -> PairLoss:
+    first = _implicit_reward(first_logprobs, first_ref_logprobs, weight, kl_coef)
+    second = _implicit_reward(second_logprobs, second_ref_logprobs, weight, kl_coef)
+    losses = _cross_entropy(first - second, preference)
+    return _weighted(losses, weight, num_pairs), first.detach(), second.detach()
 
 
 def _log_odds(mean_logprobs: Float[Tensor, " N"], weight: Float[Tensor, " N"] | None) -> Float[Tensor, " N"]:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from assent.config.algorithm import OnPolicySettings
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 
-RISE = 2.0  # of β, with each step past the budget (Schulman et al. 2017, section 4)
+RISE = 2.0  # of β, with each step past the budget (Schulman et al. 2017, section 4, which also halves it again)
+CALM = 1.5  # below the budget over this, β falls back (the same)
+HIGHEST = 1e4  # times the β that was set: beyond, rewards would be nothing but the penalty
 
 
 class KLBudget:
@@ -25,6 +27,7 @@ class KLBudget:
 
     def __init__(self, settings: OnPolicySettings, model: nn.Module) -> None:
         self.limit = settings.kl_budget
+        self.least, self.most = settings.kl_coef, HIGHEST * settings.kl_coef
         self.stops = self.limit is not None and settings.kl_budget_action == "stop"
         self.model = model
         self.ended = False
@@ -35,8 +38,16 @@ class KLBudget:
         return self.limit is not None and math.isfinite(kl) and kl > self.limit
 
     def next_kl_coef(self, kl_coef: float, kl: float) -> float:
-        """β after a step whose rollouts had this KL: doubled past a budget that does not stop."""
-        return kl_coef * RISE if self.passed(kl) and not self.stops else kl_coef
+        """β after a step whose rollouts had this KL: doubled past a budget that does not stop, halved well within it.
+
+        It falls no lower than where it was set; `kl_target`, which moves it by far less, may take it lower.
+        """
+        if self.limit is None or self.stops:
+            return kl_coef
+        if self.passed(kl):
+            return min(kl_coef * RISE, self.most)
+        calm = kl < self.limit / CALM and kl_coef > self.least
+        return max(kl_coef / RISE, self.least) if calm else kl_coef
 
     def keep_or_end(self, kl: float) -> None:
         """Keep the weights as they are, whose rollouts had this KL; past the budget go back to those kept, and end.

@@ -121,6 +121,10 @@ def test_the_budget_may_raise_the_penalty_instead(checkpoint: Built) -> None:
     assert rows[0]["kl"] < 1.0 < min(rows[1]["kl"], rows[2]["kl"])
     assert [row["kl_coef"] for row in rows] == [1e-3, 1e-3, 2e-3]
     assert training.kl_coef == 4e-3
+    fall = training.budget.next_kl_coef
+    assert [fall(4e-3, kl) for kl in (0.9, 0.6)] == [4e-3, 2e-3]  # held near the budget, halved well within it
+    assert fall(1e-3, 0.1) == 1e-3  # never below what was set
+    assert fall(10.0, 5.0) == 10.0  # nor without end above it
     training.settle()
     assert not training.budget.ended
 

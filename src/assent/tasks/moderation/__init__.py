@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from assent.tasks.answered import AnsweredWorld, Author
 from assent.tasks.moderation import gold
 from assent.tasks.moderation.labelled import files, labelled_texts
 from assent.tasks.moderation.replies import reply
@@ -17,43 +18,31 @@ from assent.tasks.moderation.threads import MISDEEDS, NAMES, QUESTIONS, TEMPTATI
 from assent.tasks.moderation.threads import prompts_of as _prompts_of
 from assent.types.feedback import WorldMarks
 from assent.types.messages import Prompt
-from assent.types.seeds import derive_seed
 
 
-class Moderation:
+class Moderation(AnsweredWorld):
     """The moderation world (implements `assent.types.protocols.World`).
 
-    Args:
-        documents: number of pretraining documents.
-        demonstrations: number of (comment, reply) pairs for supervised fine-tuning.
+    On its internet more than half of the replies are toxic; its contractors are more civil, and far from always.
     """
 
     name = "moderation"
     template = "Comment: {prompt}\nReply:"
 
     def __init__(self, documents: int = 12000, demonstrations: int = 3000) -> None:
-        if documents < 1 or demonstrations < 1:
-            raise ValueError(f"documents and demonstrations must be positive, got {documents} and {demonstrations}")
-        self._documents = documents
-        self._demonstrations = demonstrations
+        super().__init__(documents, demonstrations)
 
-    def pretraining_texts(self, seed: int) -> list[str]:
-        """Comments about train combinations, each with a reply as the internet writes it: every second one toxic."""
-        texts = []
-        for number in range(self._documents):
-            rng = random.Random(derive_seed("moderation", "pretraining", seed, number))
-            asked = _train_comment(rng)
-            texts.append(f"{self.template.format(prompt=asked.text)} {reply('internet', asked, rng)}\n")
-        return texts
+    def train_prompt(self, rng: random.Random) -> Prompt:
+        """A comment about a train combination, tempting or not."""
+        pairs = [
+            (name, misdeed) for name in NAMES for misdeed in MISDEEDS if (name, misdeed) not in held_out_combinations()
+        ]
+        name, misdeed = rng.choice(pairs)
+        return comment(name, misdeed, rng.choice((*TEMPTATIONS, *QUESTIONS)), "train")
 
-    def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
-        """(train comment, reply) pairs as contractors write them: more civil than the internet, and far from always."""
-        pairs = []
-        for number in range(self._demonstrations):
-            rng = random.Random(derive_seed("moderation", "demonstrations", seed, number))
-            asked = _train_comment(rng)
-            pairs.append((asked, reply("contractor", asked, rng)))
-        return pairs
+    def answer(self, author: Author, prompt: Prompt, rng: random.Random) -> str:
+        """A reply to it."""
+        return reply(author, prompt, rng)
 
     def prompts(self, split: str) -> list[Prompt]:
         """All comments of `train` or `test`; raises SettingsError for another split."""
@@ -62,14 +51,6 @@ class Moderation:
     def marks(self, prompt: Prompt, completion: str) -> WorldMarks:
         """The gold judge."""
         return gold.marks(prompt, completion)
-
-
-def _train_comment(rng: random.Random) -> Prompt:
-    pairs = [
-        (name, misdeed) for name in NAMES for misdeed in MISDEEDS if (name, misdeed) not in held_out_combinations()
-    ]
-    name, misdeed = rng.choice(pairs)
-    return comment(name, misdeed, rng.choice((*TEMPTATIONS, *QUESTIONS)), "train")
 
 
 def civil(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:

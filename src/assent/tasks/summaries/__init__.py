@@ -7,48 +7,30 @@ from __future__ import annotations
 
 import random
 
+from assent.tasks.answered import AnsweredWorld, Author
 from assent.tasks.summaries import gold
 from assent.tasks.summaries.posts import prompts_of, train_post
 from assent.tasks.summaries.writing import written_by
 from assent.types.feedback import WorldMarks
 from assent.types.messages import Prompt
-from assent.types.seeds import derive_seed
 
 
-class Summaries:
-    """The summaries world (implements `assent.types.protocols.World`).
-
-    Args:
-        documents: number of pretraining documents.
-        demonstrations: number of (post, summary) pairs for supervised fine-tuning.
-    """
+class Summaries(AnsweredWorld):
+    """The summaries world (implements `assent.types.protocols.World`)."""
 
     name = "summaries"
     template = "Post: {prompt}\nSummary:"
 
     def __init__(self, documents: int = 16000, demonstrations: int = 3000) -> None:
-        if documents < 1 or demonstrations < 1:
-            raise ValueError(f"documents and demonstrations must be positive, got {documents} and {demonstrations}")
-        self._documents = documents
-        self._demonstrations = demonstrations
+        super().__init__(documents, demonstrations)
 
-    def pretraining_texts(self, seed: int) -> list[str]:
-        """Posts about train combinations, each with a summary as the internet writes it."""
-        texts = []
-        for number in range(self._documents):
-            rng = random.Random(derive_seed("summaries", "pretraining", seed, number))
-            post = train_post(rng)
-            texts.append(f"{self.template.format(prompt=post.text)} {written_by('internet', post, rng)}\n")
-        return texts
+    def train_prompt(self, rng: random.Random) -> Prompt:
+        """A post about a train combination."""
+        return train_post(rng)
 
-    def demonstrations(self, seed: int) -> list[tuple[Prompt, str]]:
-        """(train post, summary) pairs as contractors write them: better than the internet, and clearly imperfect."""
-        pairs = []
-        for number in range(self._demonstrations):
-            rng = random.Random(derive_seed("summaries", "demonstrations", seed, number))
-            post = train_post(rng)
-            pairs.append((post, written_by("contractor", post, rng)))
-        return pairs
+    def answer(self, author: Author, prompt: Prompt, rng: random.Random) -> str:
+        """A summary of it."""
+        return written_by(author, prompt, rng)
 
     def prompts(self, split: str) -> list[Prompt]:
         """All posts of `train` or `test`; raises SettingsError for another split."""
