@@ -76,7 +76,7 @@ class OnPolicySettings(Section):
     kl_budget_action: Literal["stop", "raise"] = Field(
         "stop",
         description="past kl_budget: end the run with the last policy within it (Gao 2022), or double β with each step"
-        " past it (Schulman 2017, section 4)",
+        " past it, and halve it again well within it (Schulman 2017, section 4)",
     )
     ptx_coef: float = Field(
         0.0,
