@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from assent.stages.reward_health import check_health
 from assent.stages.sample import sample
 from assent.store import Workspace, get_artifact, get_run, list_runs
 from assent.training import loop
+from assent.training.loop import read_metrics
 from assent.types.errors import DataError, SettingsError
 from tests.checkpoints import Shape
 from tests.command_line import assent, flags
@@ -121,7 +122,32 @@ def test_a_classifier_of_texts_is_plain_and_a_reward(workspace: Path, tmp_path: 
         policy = get_artifact(store, rl.json["policy"])
     assert found["reward"] in policy.parents
     refused(assent("rl", "--run", "other", "--round", 1, "--reward", policy.id, cwd=workspace), 3, "not a reward model")
+    as_a_cost(workspace, found["reward"], policy.id)
     refused(assent("rl", "--run", "other", "--round", 1, "--reward", "nothing", cwd=workspace), 3, "no artifact")
+
+
+def as_a_cost(workspace: Path, classifier: str, policy: str) -> None:
+    """The same classifier bounds what a run may cost that is rewarded by somebody else."""
+    words = ["rl", "--run", "bounded", "--round", 1, "--reward.function", f"{__name__}:length", "--reward.cost-model"]
+    done = assent(*words, classifier[:10], "--algorithm.cost-limit", 0.05, "--json", cwd=workspace)
+    assert done.code == 0, done.err
+    rows = read_metrics(workspace / "runs" / "bounded")
+    assert all(0.0 <= row["cost"] <= 1.0 and 0.0 <= row["heldout_cost"] <= 1.0 for row in rows if "heldout_cost" in row)
+    assert all(row["cost_multiplier"] >= 1.0 and row["score"] > row["reward"] for row in rows), "the cost is taken off"
+    with Workspace.open(workspace).open_store() as store:
+        run = get_run(store, "bounded")
+        assert run is not None and dict(run.inputs)["cost"] == classifier
+        assert classifier in get_artifact(store, done.json["policy"]).parents
+    words[2] = "other"
+    refused(assent(*words, policy, cwd=workspace), 3, "reward.cost_model")
+    criterion = ["--reward.cost-criterion", "harmless"]
+    refused(assent(*words, classifier, *criterion, cwd=workspace), 2, "is a classifier, which has no criteria")
+    refused(assent(*words[:-1], *criterion, cwd=workspace), 2, "reward.function takes that model's place")
+
+
+def length(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    """A reward that knows nothing of costs."""
+    return [float(len(text)) for text in completions]
 
 
 def test_rewards_of_samples_are_fitted(workspace: Path, tmp_path: Path) -> None:

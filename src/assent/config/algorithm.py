@@ -95,8 +95,9 @@ class OnPolicySettings(Section):
     )
     cost_limit: float | None = Field(
         None,
-        description="what the mean of reward.cost_function may be: a Lagrange multiplier λ takes λ · cost from the"
-        " score and moves until the limit holds (Dai 2024); none: costs are only reported",
+        description="what the mean cost (reward.cost_function, cost_model or cost_criterion) may be: a Lagrange"
+        " multiplier λ takes λ · cost from the score and moves until the limit holds (Dai 2024); none: costs are only"
+        " reported",
     )
     cost_multiplier: float = Field(1.0, gt=0, description="λ at the start, in reward per cost (Dai 2024)")
     cost_learning_rate: float = Field(

@@ -32,12 +32,33 @@ class RewardSettings(Section):
     cost_function: str | None = Field(
         None, description="module:function(prompts, completions) -> costs, higher is worse; see algorithm.cost_limit"
     )
+    cost_model: str | None = Field(
+        None,
+        description="a reward model that tells costs, by the artifact's id: of a classifier (loss binary) the chance of"
+        " the bad label, of others how far cost_criterion lies below the reference's mean, in deviations",
+    )
+    cost_criterion: str | None = Field(
+        None, description="the head that is the cost: of cost_model, or of the reward model itself if none is given"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> RewardSettings:
         if self.function is not None and self.model is not None:
             raise ValueError("reward.function and reward.model both give the scores: leave one out")
+        if self.cost_function is not None and (self.cost_model is not None or self.cost_criterion is not None):
+            raise ValueError("reward.cost_function gives the costs: leave out reward.cost_model and cost_criterion")
+        if self.function is not None and self.cost_criterion is not None and self.cost_model is None:
+            raise ValueError(
+                "reward.cost_criterion is a head of the reward model, and reward.function takes that model's place:"
+                " give reward.cost_model"
+            )
         return self
+
+    @property
+    def costs(self) -> str | None:
+        """The setting that says what a completion costs; None if nothing does."""
+        names = ("cost_function", "cost_model", "cost_criterion")
+        return next((f"reward.{name}" for name in names if getattr(self, name) is not None), None)
 
 
 class RewardModelSettings(Section):

@@ -347,12 +347,13 @@ class Settings(Section):
         own = self.task is not None and self.prompts.path is None
         if algorithm.sft_coef > 0 and self.sft.demonstrations is None and not own:
             raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
-        if self.rl.environment is not None and self.reward.cost_function is not None:
+        if self.rl.environment is not None and (costs := self.reward.costs) is not None:
+            raise ValueError(f"rl.environment pays for games, and {costs} judges completions: leave one out")
+        if algorithm.cost_limit is not None and self.reward.costs is None:
             raise ValueError(
-                "rl.environment pays for games, and reward.cost_function judges completions: leave one out"
+                "algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function, cost_model or"
+                " cost_criterion"
             )
-        if algorithm.cost_limit is not None and self.reward.cost_function is None:
-            raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
         return self
 
     @model_validator(mode="after")

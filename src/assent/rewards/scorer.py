@@ -142,6 +142,10 @@ class RewardModelScorer:
         """What plain transformers gives for the same tokens, of a model with a single head."""
         return [score for (score,) in self.raw_outputs(prompts, completions)]
 
+    def finite_raw_scores(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """`raw_scores`, or UnhealthyRewardError where one is not finite."""
+        return finite(self.raw_scores(prompts, completions))
+
     def raw_outputs(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[list[float]]:
         """What plain transformers gives for the same tokens, [N][H]."""
         sequences = [self.encode(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]

@@ -11,6 +11,7 @@ from assent.rewards.scorer import Scorer
 from assent.stages.compare import held_out_prompts
 from assent.stages.improve import scorer_of
 from assent.stages.project import Project
+from assent.stages.reward import cost_artifact, load_cost
 from assent.stages.sample import Writer
 from assent.store import add_completions
 from assent.store.runs import finish_run
@@ -32,14 +33,15 @@ def best_of(project: Project, round: int, policy: str, reward: str | None, n: in
         reward: the reward model's artifact; None where a callable gives the scores.
         n: at least 2.
     """
-    inputs = {"policy": policy} if reward is None else {"policy": policy, "reward": reward}
+    named = {"policy": policy, "reward": reward, "cost": cost_artifact(project)}
+    inputs = {role: name for role, name in named.items() if name is not None}
     sections = ("sampling", "evaluation", "prompts", "reward")
     run = project.begin(run_id, f"best-of-{n}", round, sections, inputs)
     if run.done:
         return dict(run.result)
     prompts, ids = held_out_prompts(project)
     rollouts = Writer(project, policy, f"best of {n}").write(prompts, n, project.seed(run_id, "samples"))
-    measured = _measure(project, prompts, rollouts, scorer_of(project, reward), n)
+    measured = _measure(project, prompts, rollouts, scorer_of(project, reward), load_cost(project, reward), n)
     best = [place * n + scores.index(max(scores)) for place, scores in enumerate(measured["proxy"])]
     add_completions(project.store, run_id, ids, [rollouts[i] for i in best], project.sampling, policy)
     result = {"policy": policy, "prompts": len(prompts), "best_of": _sizes(project, measured, n, run_id)}
@@ -48,7 +50,12 @@ def best_of(project: Project, round: int, policy: str, reward: str | None, n: in
 
 
 def _measure(
-    project: Project, prompts: Sequence[Prompt], rollouts: Sequence[Rollout], scorer: Scorer, n: int
+    project: Project,
+    prompts: Sequence[Prompt],
+    rollouts: Sequence[Rollout],
+    scorer: Scorer,
+    cost: Scorer | None,
+    n: int,
 ) -> dict[str, Groups]:
     """Reward, gold mark and cost of each completion, a row for each prompt."""
     asked = [prompts[rollout.prompt_index] for rollout in rollouts]
@@ -56,8 +63,8 @@ def _measure(
     found = {"proxy": scorer.score(asked, texts)}
     if (marks := project.marks) is not None:
         found["gold"] = [marks(prompt, text).overall for prompt, text in zip(asked, texts, strict=True)]
-    if project.cost_function is not None:
-        found["cost"] = project.cost_function.score(asked, texts)
+    if cost is not None:
+        found["cost"] = cost.score(asked, texts)
     return {name: [values[i : i + n] for i in range(0, len(values), n)] for name, values in found.items()}
 
 

@@ -25,7 +25,7 @@ from assent.rollouts.collector import collect_rollouts
 from assent.stages.environment import describe_play, examine, games_of, held_out_games, local_generator
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
-from assent.stages.reward import load_scorer
+from assent.stages.reward import cost_artifact, load_cost, load_scorer
 from assent.store.runs import finish_run
 from assent.training.experience import rollout_batch
 from assent.training.language_model import mean_nll
@@ -55,6 +55,8 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     inputs = {"policy": start.policy, "reference": start.reference}
     if start.reward is not None:
         inputs["reward"] = start.reward
+    if (cost := cost_artifact(project)) is not None:
+        inputs["cost"] = cost
     sections = ["model", "sampling", "algorithm", "rl", "reward", "prompts"]
     sections += ["pretrain"] * (algorithm.ptx_coef > 0) + ["sft"] * (algorithm.sft_coef > 0)
     run = project.begin(run_id, "rl", round, sections, inputs)
@@ -87,7 +89,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         parts.policy.save(folder, base_name=start.reference)
         parts.chat.tokenizer.save_pretrained(folder)
 
-    parents = [start.policy, start.reference, *([start.reward] if start.reward else [])]
+    parents = list(dict.fromkeys(inputs.values()))
     card = {"steps": len(read_metrics(project.run_dir(run_id))), "algorithm": algorithm.type, **final}
     name = project.keep(kind, run_id, write, card, parents)
     finish_run(project.store, run_id, {"policy": name, "heldout": final})
@@ -154,7 +156,7 @@ def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: 
             prompts=train,
             prompt_ids=project.encode(chat, train, context_length(policy.model)),
             device=project.device,
-            cost=project.cost_function,
+            cost=load_cost(project, start.reward) if games is None else None,
             mixtures=mixtures_of(project, chat, policy.model),
             watch=watch_of(project),
             games=games,
@@ -205,7 +207,7 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
     def evaluate(_: int) -> dict[str, float]:
         samples = rl.evaluate_samples
         rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, samples, project.sampling, seed)
-        figures = describe_rollouts(project, parts.policy, scorer, prompts, rollouts)
+        figures = _describe(project, parts, scorer, prompts, rollouts)
         if texts:
             nll = mean_nll(parts.policy.model, texts, project.settings.compute.tokens_per_microbatch)
             figures["perplexity"] = math.exp(nll)
@@ -214,8 +216,8 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
     return evaluate
 
 
-def describe_rollouts(
-    project: Project, policy: Policy, scorer: Scorer, prompts: list[Prompt], rollouts: list[Rollout]
+def _describe(
+    project: Project, parts: RLParts, scorer: Scorer, prompts: list[Prompt], rollouts: list[Rollout]
 ) -> dict[str, float]:
     """Mean proxy score, KL in nats per sequence, length in tokens, diversity; gold marks and costs where there are."""
     asked = [prompts[rollout.prompt_index] for rollout in rollouts]
@@ -224,12 +226,12 @@ def describe_rollouts(
     scores = scorer.score(asked, texts)
     figures = {
         "proxy": sum(scores) / len(scores),
-        "kl": mean_kl(project, policy, rollouts),
+        "kl": mean_kl(project, parts.policy, rollouts),
         "length": sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
         **exploration(rollouts, scores, rl.evaluate_samples, rl.pass_score),
     }
-    if project.cost_function is not None:
-        figures["cost"] = sum(project.cost_function.score(asked, texts)) / len(texts)
+    if parts.cost is not None:
+        figures["cost"] = sum(parts.cost.score(asked, texts)) / len(texts)
     if (marks := project.marks) is not None:
         gold = [marks(prompt, text).overall for prompt, text in zip(asked, texts, strict=True)]
         figures["gold"] = sum(gold) / len(gold)

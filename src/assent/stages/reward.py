@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from assent.models.scalar import MEMBER, load_scalar_model, member_folders
+from assent.rewards.cost import ClassifierCost, CriterionCost
 from assent.rewards.ensemble import EnsembleScorer
-from assent.rewards.scorer import RewardModelScorer
+from assent.rewards.scorer import RewardModelScorer, Scorer
 from assent.stages.project import Project
 from assent.stages.reward_labels import Labels, freeze_dataset, freeze_samples, frozen_samples, read_rankings
 from assent.stages.reward_member import Course, Outcome, train_member
@@ -61,10 +63,14 @@ def given_reward(project: Project, text: str) -> str:
     Raises:
         DataError: there is no such artifact, or it is none.
     """
+    return _reward_named(project, "reward.model", text)
+
+
+def _reward_named(project: Project, setting: str, text: str) -> str:
     found = find(project.store, text)
     if found.kind != "artifact" or (kind := project.artifact(found.id).kind) != "reward":
         what = found.kind if found.kind != "artifact" else kind
-        raise DataError(f"reward.model = {text} is a {what}, not a reward model", "see them with `assent lineage`")
+        raise DataError(f"{setting} = {text} is a {what}, not a reward model", "see them with `assent lineage`")
     return found.id
 
 
@@ -75,21 +81,53 @@ def load_scorer(project: Project, reward: str) -> RewardModelScorer | EnsembleSc
         SettingsError: pessimism without an ensemble, or a weight of a criterion that it has no head for.
     """
     settings = project.settings.reward
-    members = [
-        RewardModelScorer(
-            _frozen(project, folder),
-            project.chat(reward),
-            project.settings.compute.tokens_per_microbatch,
-            settings.weights,
-        )
-        for folder in member_folders(project.folder(reward))
-    ]
+    members = _members(project, reward, settings.weights)
     if len(members) == 1 and settings.pessimism != "none":
         raise SettingsError(
             f"reward.pessimism = {settings.pessimism} needs members that can disagree, and {reward} is a single model",
             "train an ensemble (reward_model.ensemble = 4), or set reward.pessimism to none",
         )
     return members[0] if len(members) == 1 else EnsembleScorer(members, settings.pessimism, settings.pessimism_coef)
+
+
+def load_cost(project: Project, reward: str | None) -> Scorer | None:
+    """What tells the cost of a completion beside its reward, as the settings have it; None if nothing does.
+
+    Args:
+        reward: the reward model of the run, of which `reward.cost_criterion` may be a head.
+
+    Raises:
+        DataError: reward.cost_model is no reward model of this workspace.
+        SettingsError: no such head.
+    """
+    settings = project.settings.reward
+    if settings.costs is None or settings.cost_function is not None:
+        return project.cost_function
+    name = cost_artifact(project) or reward
+    if name is None:
+        raise SettingsError("reward.cost_criterion is a head of the reward model, and there is none")
+    members = _members(project, name, {})
+    scorer = members[0] if len(members) == 1 else EnsembleScorer(members)
+    if project.artifact(name).card.get("loss") != "binary":
+        return CriterionCost(scorer, settings.cost_criterion)
+    if settings.cost_criterion is not None:
+        raise SettingsError(
+            f"reward.cost_criterion is {settings.cost_criterion!r}, and {name} is a classifier, which has no criteria",
+            "leave it out: the cost is the chance of the bad label",
+        )
+    return ClassifierCost(scorer)
+
+
+def cost_artifact(project: Project) -> str | None:
+    """The id of the artifact that `reward.cost_model` names; None if it is not set. Errors as `given_reward`."""
+    text = project.settings.reward.cost_model
+    return None if text is None else _reward_named(project, "reward.cost_model", text)
+
+
+def _members(project: Project, reward: str, weights: Mapping[str, float]) -> list[RewardModelScorer]:
+    chat, tokens = project.chat(reward), project.settings.compute.tokens_per_microbatch
+    folders = member_folders(project.folder(reward))
+    return [RewardModelScorer(_frozen(project, folder), chat, tokens, weights) for folder in folders]
 
 
 def _frozen(project: Project, folder: Path) -> Any:
