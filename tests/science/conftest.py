@@ -13,6 +13,7 @@ _FINDINGS = pytest.StashKey[Findings]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", metavar="FOLDER", help="workspaces of the longest tests, to go on with where they are")
     parser.addoption("--draw", metavar="FOLDER", help="write science.md and its figures there, if every test passes")
 
 

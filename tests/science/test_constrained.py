@@ -16,9 +16,10 @@ from torch import Tensor
 from assent.algorithms.base import Experience
 from assent.algorithms.choice import algorithm_of
 from assent.config import RLOOSettings
+from assent.report.charts import Rule
 from assent.training.constraint import Constraint
 from tests.science.bandit import ACTIONS, KL_COEF, REF, ROWS, SCORE
-from tests.science.findings import Findings, Section
+from tests.science.findings import Figure, Findings, Section
 
 # What scores well tends to cost: 0 or 1, the more likely the higher the score.
 _DRAW = torch.rand(SCORE.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
@@ -39,6 +40,15 @@ keeps nearer to the reference, and costs more than is allowed.
 """,
     source="tests/science/test_constrained.py",
     columns=("policy", "β", "λ", "mean score", "mean cost", "KL, nats"),
+    figures=(
+        Figure(
+            "constrained",
+            "Mean cost while the policy learns: bounded, and as a weighted sum of equal score",
+            "step",
+            "mean cost",
+            rules=(Rule(f"limit {LIMIT:g}", LIMIT),),
+        ),
+    ),
 )
 
 
@@ -66,8 +76,12 @@ def bisected(found: Callable[[float], float], wanted: float, low: float, high: f
     return (low + high) / 2
 
 
-def trained(learning_rate: float, multiplier: float, kl_coef: float = KL_COEF) -> tuple[Outcome, float, Tensor]:
+Costs = list[tuple[float, float]]  # (step, mean cost)
+
+
+def trained(learning_rate: float, multiplier: float, kl_coef: float = KL_COEF) -> tuple[Outcome, float, Tensor, Costs]:
     """RLOO with exact expectations; the constraint sees the mean cost of the policy at each step."""
+    costs: Costs = []
     settings = RLOOSettings(
         kl_coef=kl_coef,
         missing_eos_penalty=0.0,
@@ -101,16 +115,18 @@ def trained(learning_rate: float, multiplier: float, kl_coef: float = KL_COEF) -
         adam.zero_grad()
         logprobs.backward(old.exp() * slope)
         adam.step()
-        constraint.observe([outcome(old).cost])
+        costs.append((step, outcome(old).cost))
+        constraint.observe([costs[-1][1]])
     last = logits.detach().log_softmax(-1)
-    return outcome(last), constraint.multiplier, last
+    return outcome(last), constraint.multiplier, last, costs
 
 
 def test_the_constraint_holds_and_finds_the_multiplier(findings: Findings) -> None:
     """With the default step size: λ must move more slowly than the policy, which takes steps of 0.2 here."""
     best = bisected(lambda multiplier: outcome(tilted(multiplier)).cost, LIMIT, 0.0, 50.0)
     assert outcome(tilted(0.0)).cost > 2 * LIMIT
-    found, multiplier, policy = trained(0.1, 1.0)
+    found, multiplier, policy, costs = trained(0.1, 1.0)
+    findings.line("constrained", "constrained", costs)
     away = float(0.5 * (policy.exp() - tilted(best).exp()).abs().sum(-1).mean())
     findings.row(SECTION, "best under the limit", KL_COEF, best, *astuple(outcome(tilted(best))))
     findings.row(SECTION, "constrained", KL_COEF, multiplier, *astuple(found))
@@ -121,9 +137,10 @@ def test_the_constraint_holds_and_finds_the_multiplier(findings: Findings) -> No
 
 def test_a_weighted_sum_of_equal_helpfulness_does_not(findings: Findings) -> None:
     """The weight is 1 and stays so; its KL penalty is set such that its mean score is that of the constrained run."""
-    constrained, _, _ = trained(0.1, 1.0)
+    constrained, *_ = trained(0.1, 1.0)
     kl_coef = bisected(lambda each: outcome(tilted(MODEST, each)).score, constrained.score, 0.1, 20.0)
-    found, multiplier, _ = trained(0.0, MODEST, kl_coef)
+    found, multiplier, _, costs = trained(0.0, MODEST, kl_coef)
+    findings.line("constrained", "weighted sum", costs)
     findings.row(SECTION, "weighted sum", kl_coef, multiplier, *astuple(found))
     assert multiplier == MODEST
     assert abs(found.score - constrained.score) < 0.01

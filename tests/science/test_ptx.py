@@ -13,7 +13,7 @@ import pytest
 
 from assent.training.loop import read_metrics
 from tests.command_line import TINY, assent, flags
-from tests.science.findings import Findings, Section
+from tests.science.findings import Figure, Findings, Section
 
 SETTINGS = TINY | {
     "pretrain.steps": 120,
@@ -45,6 +45,9 @@ where each run first reaches the same mean reward on held-out prompts, nine tent
 """,
     source="tests/science/test_ptx.py",
     columns=("policy", "reward", "perplexity of held-out text"),
+    figures=(
+        Figure("ptx", "Perplexity of held-out pretraining text as the reward rises", "mean reward", "perplexity"),
+    ),
 )
 Curve = list[tuple[float, float]]  # (reward, perplexity) on held-out prompts and texts, step by step
 
@@ -83,6 +86,8 @@ def test_texts_mixed_in_keep_perplexity_down_at_equal_reward(tmp_path: Path, fin
         ("RL with texts", reward, with_texts),
     ):
         findings.row(SECTION, name, at, perplexity)
+    findings.line("ptx", "RL", plain)
+    findings.line("ptx", "RL with texts", mixed)
     assert reward > start + 0.1
     assert without > begun * 1.05
     assert with_texts < without

@@ -11,7 +11,7 @@ import pytest
 from assent.config import load_settings
 from assent.data.chat import conversation_text
 from assent.tasks.tictactoe import TicTacToe
-from assent.tasks.tictactoe.board import FIRST, LINES, SECOND, Board, opening, read_move
+from assent.tasks.tictactoe.board import FIRST, LINES, SECOND, Board, read_move, state
 from assent.types.messages import Message
 from assent.types.protocols import (
     ExaminedEnvironment,
@@ -64,12 +64,12 @@ def played(game: TicTacToe, seed: int, policy: Player, other: Player) -> tuple[S
         counts.append(len(game.board.moves))
         result = game.step(policy(game.board))
         if not result.done and not result.messages:
-            assert game.asked() == opening(game.board, 1 - game.player)
+            assert game.asked() == state(game.board, 1 - game.player)
             result = game.answered(other(game.board))
         if result.done:
             return result, counts
         messages = result.messages
-        assert messages == (Message("user", f"o {game.board.moves[-1] + 1}"),)
+        assert messages == state(game.board, game.player)
 
 
 def test_the_rules() -> None:
@@ -92,16 +92,15 @@ def test_only_the_number_of_a_free_cell_is_a_move(text: str, cell: int | None) -
     assert read_move(text, Board([0])) == cell
 
 
-def test_a_game_is_told_alike_however_it_came_about() -> None:
-    assert Board([4, 1, 0]).told_to(SECOND) == "o 5 x 2\no 1"
-    assert Board([4, 1]).told_to(FIRST) == "begin x 5\no 2"
-    assert Board().told_to(FIRST) == "begin"
-    # A conversation under the recipe's template, and an opening, are the same text.
-    talk = [Message("user", "begin"), Message("assistant", "5"), Message("user", "o 2")]
-    (start,) = opening(Board([4, 1]), FIRST)
+def test_a_state_is_told_alike_however_it_came_about() -> None:
+    for moves in ([4, 1, 0], [0, 1, 4]):
+        assert Board(moves).told_to(SECOND) == "o x 3 4 o 6 7 8 9"
+    assert Board([4, 1]).told_to(FIRST) == "1 o 3 4 x 6 7 8 9"
+    assert Board().told_to(FIRST) == "1 2 3 4 5 6 7 8 9"
     template = load_settings([RECIPE]).prompts.template
+    talk = [*state(Board(), FIRST), Message("assistant", "5"), *state(Board([4, 1]), FIRST)]
     told = conversation_text(template, talk, answered=False)
-    assert told == conversation_text(template, [start], answered=False) == "begin x 5\no 2 x"
+    assert told == "1 2 3 4 5 6 7 8 9 x 5\n1 o 3 4 x 6 7 8 9 x"
 
 
 def test_a_move_that_is_not_legal_loses_at_once() -> None:
@@ -146,13 +145,15 @@ def test_beginners_conversations_are_legal_games() -> None:
     talks = TicTacToe().conversations(3)
     assert talks == TicTacToe().conversations(3) != TicTacToe().conversations(4)
     for talk in talks[:300]:
-        text = "\n".join(f"{a.content} x {b.content}" for a, b in zip(talk[::2], talk[1::2], strict=True))
-        moves = [int(word) - 1 for word in text.split() if word.isdigit()]
-        board = Board(moves)
-        player = FIRST if talk[0].content == "begin" else SECOND
-        assert board.told_to(player) == text
-        assert board.winner != 1 - player
-    assert {talk[0].content == "begin" for talk in talks[:300]} == {True, False}
+        cells = talk[0].content.split()
+        assert cells.count("o") <= 1 and "x" not in cells
+        for asked, said in zip(talk[::2], talk[1::2], strict=True):
+            now = asked.content.split()
+            assert now == cells or [a for a, b in zip(now, cells, strict=True) if a != b] == ["o"]
+            assert said.content == now[int(said.content) - 1], "a free cell"
+            cells = ["x" if cell == said.content else cell for cell in now]
+        assert not any(all(cells[cell] == "o" for cell in line) for line in LINES), "told by who did not lose"
+    assert {"o" in talk[0].content for talk in talks[:300]} == {True, False}
 
 
 def examined(policy: Player) -> dict[str, Counter[float]]:

@@ -1,9 +1,10 @@
 """Tic-tac-toe: the textbook's loop of agent, environment, state, action and reward, played by writing moves.
 
-The cells are numbered 1 to 9. The policy is told the other side's moves and writes the number of a free cell:
+The cells are numbered 1 to 9. In each of its turns the policy is told the state, its own cells as x and the other
+side's as o, and writes the number of a free one:
 
-    o 5 x 1
-    o 2 x 8
+    1 2 3 4 o 6 7 8 9 x 1
+    x o 3 4 o 6 7 8 9 x 8
 
 A won game pays 1, a draw 0, and a lost one -1, as does a move that is not legal. The policy plays as first and as
 second, against itself and against chance.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from assent.tasks.tictactoe.board import FIRST, ILLEGAL, SECOND, Board, answer, opening, read_move
+from assent.tasks.tictactoe.board import FIRST, ILLEGAL, SECOND, Board, answer, read_move, state
 from assent.tasks.tictactoe.examination import examinations
 from assent.types.messages import Message
 from assent.types.protocols import Environment, StepResult
@@ -26,23 +27,25 @@ CONVERSATIONS = 6000
 class TicTacToe:
     """Self-play (implements `Environment`, and the protocols of two players, of conversations and of examinations).
 
-    Many games begin with random moves of both sides (exploring starts; Sutton and Barto 2018, section 5.3), so that
-    every position is met. The other side is chance in some games. In the others it is the policy, which slips now and
-    then: it moves at random, as it does where it writes no legal move.
+    Some games begin with random moves of both sides (exploring starts; Sutton and Barto 2018, section 5.3). In some the
+    other side is chance: in its first one to three moves, so that the policy comes to every place where it can be led
+    and is then played against in earnest, or throughout. Else it is the policy, which slips now and then: it moves at
+    random, as it does where it writes no legal move.
 
     Args:
         chance: share of games in which the other side is chance alone.
+        detours: share in which it is chance in its first moves.
         slips: share of random moves of the other side where the policy plays it.
         openings: share of games that begin with random moves.
     """
 
     name = "tictactoe"
 
-    def __init__(self, chance: float = 0.3, slips: float = 0.15, openings: float = 0.7) -> None:
-        for what, share in {"chance": chance, "slips": slips, "openings": openings}.items():
+    def __init__(self, chance: float = 0.1, detours: float = 0.5, slips: float = 0.05, openings: float = 0.25) -> None:
+        for what, share in {"chance": chance, "detours": detours, "slips": slips, "openings": openings}.items():
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{what} is a share, from 0 to 1, got {share}")
-        self._chance, self._slips, self._openings = chance, slips, openings
+        self._chance, self._detours, self._slips, self._openings = chance, detours, slips, openings
 
     def reset(self, seed: int) -> tuple[Message, ...]:
         """A side for the policy, and what was played before it; nothing while the other side is to be asked."""
@@ -50,9 +53,10 @@ class TicTacToe:
         self.player = self._random.choice((FIRST, SECOND))
         against_chance = self._random.random() < self._chance
         self._slip = 1.0 if against_chance else self._slips
+        self._detour = self._random.randint(1, 3) if self._random.random() < self._detours else 0
         self.board = self._opening() if self._random.random() < self._openings else Board()
         self._begun = False
-        return opening(self.board, self.player) if self._turn_of_policy or self._chance_moves() else ()
+        return state(self.board, self.player) if self._turn_of_policy or self._chance_moves() else ()
 
     def step(self, completion: str) -> StepResult:
         """The policy's move, and the other side's where chance makes it."""
@@ -65,14 +69,14 @@ class TicTacToe:
 
     def asked(self) -> tuple[Message, ...]:
         """The game as the other side is told it, where it is to move."""
-        return () if self._turn_of_policy else opening(self.board, self.board.mover)
+        return () if self._turn_of_policy else state(self.board, self.board.mover)
 
     def answered(self, completion: str) -> StepResult:
         """The other side's move; chance makes it if no legal one was written."""
         move = read_move(completion, self.board)
         begun = self._begun
         self.board.put(self._any() if move is None else move)
-        return answer(self.board, self.player) if begun else StepResult(opening(self.board, self.player), 0.0, False)
+        return answer(self.board, self.player) if begun else StepResult(state(self.board, self.player), 0.0, False)
 
     def conversations(self, seed: int) -> list[tuple[Message, ...]]:
         """Games of chance against chance, each told by who won it: which moves are legal, and how a game is won."""
@@ -108,7 +112,7 @@ class TicTacToe:
 
     def _chance_moves(self) -> bool:
         """Let chance move for the other side, if this move falls to chance."""
-        if self._random.random() >= self._slip:
+        if len(self.board.moves[1 - self.player :: 2]) >= self._detour and self._random.random() >= self._slip:
             return False
         self.board.put(self._any())
         return True
@@ -123,7 +127,6 @@ def _game_of_chance(chance: random.Random, drawn: int) -> tuple[Message, ...]:
     board, messages = Board(), list[Message]()
     for move in game.moves:
         if board.mover == player:
-            told = Message("user", f"o {board.moves[-1] + 1}") if messages else opening(board, player)[0]
-            messages += [told, Message("assistant", str(move + 1))]
+            messages += [*state(board, player), Message("assistant", str(move + 1))]
         board.put(move)
     return tuple(messages)

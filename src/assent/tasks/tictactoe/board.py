@@ -55,14 +55,9 @@ class Board:
         self.moves.append(cell)
 
     def told_to(self, player: int) -> str:
-        """The game so far as this player is told it: its own moves as x, the other's as o, a turn a line."""
-        text = "begin" if player == FIRST else ""
-        for number, cell in enumerate(self.moves):
-            if number % 2 == player:
-                text += f" x {cell + 1}"
-            else:
-                text += f"{'' if number == 0 else chr(10)}o {cell + 1}"
-        return text
+        """The state as this player is told it: its own cells as x, the other's as o, free ones by their number."""
+        signs = {None: "", player: "x", 1 - player: "o"}
+        return " ".join(signs[held] or str(cell + 1) for cell, held in enumerate(self.cells))
 
     def paid_to(self, player: int) -> float:
         """1 for a win, -1 for a loss, 0 for a draw or a game that is not over."""
@@ -79,14 +74,14 @@ def read_move(text: str, board: Board) -> int | None:
 
 
 def answer(board: Board, player: int) -> StepResult:
-    """What a player is told after its move: the other's, or, once the game is over, what it is paid."""
+    """What a player is told after its move and the other's: the state, or, once the game is over, what it is paid."""
     if board.over:
         return StepResult((), board.paid_to(player), True)
-    return StepResult((Message("user", f"o {board.moves[-1] + 1}"),), 0.0, False)
+    return StepResult(state(board, player), 0.0, False)
 
 
-def opening(board: Board, player: int) -> tuple[Message, ...]:
-    """What a player is asked who is to move in a game that has begun without it."""
+def state(board: Board, player: int) -> tuple[Message, ...]:
+    """What a player is asked who is to move."""
     return (Message("user", board.told_to(player)),)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from assent.tasks.tictactoe.board import FIRST, ILLEGAL, SECOND, Board, answer, opening, read_move
+from assent.tasks.tictactoe.board import FIRST, ILLEGAL, SECOND, Board, answer, read_move, state
 from assent.types.messages import Message
 from assent.types.protocols import Environment, StepResult
 
@@ -32,7 +32,7 @@ class Scripted:
         self.board = Board()
         if self.player == SECOND:
             self._reply()
-        return opening(self.board, self.player)
+        return state(self.board, self.player)
 
     def step(self, completion: str) -> StepResult:
         """The policy's move and the other side's."""
