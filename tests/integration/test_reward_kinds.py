@@ -266,7 +266,8 @@ def test_a_second_pass_that_was_killed_ends_in_the_same_bits(
 
 
 def test_what_does_not_fit_is_refused(judged: Path) -> None:
-    project = opened(judged, {"reward-model.criteria": "['politeness']"})
+    asked_otherwise = {"people.kind": "human", "reward-model.criteria": "['politeness']"}
+    project = opened(judged, asked_otherwise)
     base = base_model(project)
     with pytest.raises(DataError, match="tells completions apart by 'politeness'"):
         train_reward(project, 1, base, "polite")
@@ -277,4 +278,4 @@ def test_what_does_not_fit_is_refused(judged: Path) -> None:
         ({"reward.weights.overal": 1}, "did you mean 'overall'"),
     ):
         with pytest.raises(SettingsError, match=said):
-            load_scorer(opened(judged, given), reward)
+            load_scorer(opened(judged, {"reward.model": reward, **given}), reward)

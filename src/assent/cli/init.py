@@ -117,10 +117,6 @@ def _flags(
         task = "household"
     if task is not None:
         flags.append(f"--task={task}")
-        from assent.tasks import TEMPLATES
-
-        if task in TEMPLATES and not recipes and not any(flag.startswith("--prompts.template=") for flag in flags):
-            flags.append(f"--prompts.template={json.dumps(TEMPLATES[task])}")
     return flags
 
 

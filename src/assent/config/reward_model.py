@@ -37,6 +37,8 @@ class RewardSettings(Section):
     def _one_source(self) -> RewardSettings:
         if self.function is not None and self.model is not None:
             raise ValueError("reward.function and reward.model both give the scores: leave one out")
+        if self.weights and not any(self.weights.values()):
+            raise ValueError("reward.weights are all 0: give at least one criterion a weight")
         return self
 
 

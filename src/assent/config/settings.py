@@ -7,9 +7,17 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
+from assent.config.combinations import (
+    require_enough_people,
+    require_marked_criteria,
+    require_one_temperature,
+    require_readable_reward,
+    require_room_to_warm_up,
+)
 from assent.config.preference import DPOSettings, PreferenceChoice
 from assent.config.reward_model import RewardModelSettings, RewardSettings
 from assent.config.section import Section
+from assent.config.worlds import TEMPLATES
 
 
 class LoraSettings(Section):
@@ -55,7 +63,8 @@ class PromptSettings(Section):
     path: str | None = Field(None, description="JSONL of {'prompt': text} or {'messages': [...]}, optional 'split'")
     test_share: float = Field(0.2, gt=0, lt=1, description="held out by content hash where lines name no split")
     template: str = Field(
-        "Question: {prompt}\nAnswer:", description="used where the tokenizer has no chat template of its own"
+        "Question: {prompt}\nAnswer:",
+        description="used where the tokenizer has no chat template of its own; a bundled task may have another",
     )
 
     @model_validator(mode="after")
@@ -264,6 +273,16 @@ class Settings(Section):
                 return {**values, "people": {**people, "kind": "none"}}
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _world_puts_its_prompts(cls, values: Any) -> Any:
+        # What a world's texts are like goes with the world, whichever recipe stands beside it.
+        template = TEMPLATES.get(str(_given(values, "task")))
+        if template is None or _given(values, "prompts", "template") is not None:
+            return values
+        prompts = values.get("prompts", {})
+        return {**values, "prompts": {**prompts, "template": template}} if isinstance(prompts, dict) else values
+
     @model_validator(mode="after")
     def _environment_stands_alone(self) -> Settings:
         if self.rl.environment is None:
@@ -275,7 +294,6 @@ class Settings(Section):
             "reward.model": self.reward.model is not None,
             "people.kind": self.people.kind != "none",
             "rl.pass_gold": self.rl.pass_gold is not None,
-            "rl.evaluate_texts": self.rl.evaluate_texts,
             "algorithm.overlong_buffer": isinstance(self.algorithm, GRPOSettings)
             and self.algorithm.overlong_buffer > 0,
         }
@@ -312,6 +330,13 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _people_give_what_is_learnt(self) -> Settings:
+        require_readable_reward(self)
+        require_marked_criteria(self)
+        require_enough_people(self)
+        return self
+
+    @model_validator(mode="after")
     def _algorithm_fits(self) -> Settings:
         algorithm, samples = self.algorithm, self.rl.samples_per_prompt
         if algorithm.needs_groups and samples < 2:
@@ -319,11 +344,8 @@ class Settings(Section):
                 f"rl.samples_per_prompt is {samples}, and algorithm.type {algorithm.type} compares the rollouts of one"
                 " prompt with one another: set rl.samples_per_prompt to 2 or more"
             )
-        if algorithm.warmup_steps >= self.rl.steps:
-            raise ValueError(
-                f"algorithm.warmup_steps is {algorithm.warmup_steps}, and rl.steps {self.rl.steps}: the policy's step"
-                " size would never reach its full height; set algorithm.warmup_steps below rl.steps"
-            )
+        require_room_to_warm_up(self)
+        require_one_temperature(self)
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
             raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
         if isinstance(algorithm, ExpertIterationSettings) and algorithm.keep >= samples:
