@@ -31,7 +31,7 @@ def require_readable_reward(settings: Settings) -> None:
     if unknown := [name for name in reward.weights if name not in heads]:
         raise ValueError(
             f"reward.weights names {' and '.join(unknown)}, and the reward model has a head for {', '.join(heads)}"
-            " only: name criteria of reward_model.criteria"
+            " only: name criteria of reward_model.criteria, or in reward.model the reward model that is meant"
         )
 
 

@@ -181,7 +181,9 @@ class RLSettings(Section):
     pass_gold: float | None = Field(
         None, description="the same by the gold judge's overall mark, on held-out prompts: gold_coverage"
     )
-    evaluate_samples: int = Field(1, ge=1, description="completions of each held-out prompt, for coverage")
+    evaluate_samples: int = Field(
+        1, ge=1, description="completions of each held-out prompt (or games of a held-out seed), for coverage"
+    )
     evaluate_texts: bool = Field(
         False, description="measure the perplexity of held-out pretraining texts; always done with algorithm.ptx_coef"
     )
@@ -200,7 +202,9 @@ class EvaluationSettings(Section):
     """The blind comparison, on held-out prompts."""
 
     prompts: int = Field(200, ge=1, description="at most")
-    samples_per_prompt: int = Field(1, ge=1, description="completions of each policy; more narrow the intervals")
+    samples_per_prompt: int = Field(
+        1, ge=1, description="completions (or games) of each policy; more narrow the intervals"
+    )
     judges_per_pair: int = Field(2, ge=2, description="people per pair; half see the one order, half the other")
     bootstrap: int = Field(2000, ge=100, description="resamples of prompts for the 95 % intervals")
 
@@ -262,6 +266,12 @@ class Settings(Section):
     def learns_reward(self) -> bool:
         """True if scores come from a model of people's judgements: neither a function nor an environment gives them."""
         return self.reward.function is None and self.rl.environment is None
+
+    @property
+    def compares(self) -> bool:
+        """True if anybody can say which of two policies is better: people, a gold judge, or what pays by itself."""
+        gold = self.task is not None or self.people.marks is not None
+        return self.people.kind != "none" or gold or not self.learns_reward
 
     @model_validator(mode="before")
     @classmethod
