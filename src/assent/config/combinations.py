@@ -110,6 +110,30 @@ def require_room_to_warm_up(settings: Settings) -> None:
             )
 
 
+def require_what_is_mixed_in(settings: Settings) -> None:
+    """The texts and demonstrations that are mixed in or measured are there, and the cost that is bounded.
+
+    Raises:
+        ValueError: one is not.
+    """
+    algorithm = settings.algorithm
+    for field, wanted in {
+        "algorithm.ptx_coef": algorithm.ptx_coef > 0,
+        "rl.evaluate_texts": settings.rl.evaluate_texts,
+    }.items():
+        if wanted and settings.task is None and settings.pretrain.texts is None and settings.rl.environment is None:
+            raise ValueError(
+                f"{field} needs pretraining texts, and there are none: give pretrain.texts, or leave it out"
+            )
+    own = settings.task is not None and settings.prompts.path is None
+    if algorithm.sft_coef > 0 and settings.sft.demonstrations is None and not own:
+        raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
+    if settings.rl.environment is not None and settings.reward.cost_function is not None:
+        raise ValueError("rl.environment pays for games, and reward.cost_function judges completions: leave one out")
+    if algorithm.cost_limit is not None and settings.reward.cost_function is None:
+        raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
+
+
 def _marked(settings: Settings) -> tuple[str, ...] | None:
     """What people mark; None where they can be asked about anything."""
     if settings.people.kind == "simulated" and settings.people.marks is not None:

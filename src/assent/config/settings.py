@@ -13,6 +13,7 @@ from assent.config.combinations import (
     require_one_temperature,
     require_readable_reward,
     require_room_to_warm_up,
+    require_what_is_mixed_in,
 )
 from assent.config.preference import DPOSettings, PreferenceChoice
 from assent.config.reward_model import RewardModelSettings, RewardSettings
@@ -288,10 +289,12 @@ class Settings(Section):
     def _world_puts_its_prompts(cls, values: Any) -> Any:
         # What a world's texts are like goes with the world, whichever recipe stands beside it.
         template = TEMPLATES.get(str(_given(values, "task")))
-        if template is None or _given(values, "prompts", "template") is not None:
+        if template is None or not isinstance(values.get("prompts", {}), dict | PromptSettings):
             return values
         prompts = values.get("prompts", {})
-        return {**values, "prompts": {**prompts, "template": template}} if isinstance(prompts, dict) else values
+        if isinstance(prompts, PromptSettings):
+            prompts = prompts.model_dump(include=prompts.model_fields_set)
+        return values if "template" in prompts else {**values, "prompts": {**prompts, "template": template}}
 
     @model_validator(mode="after")
     def _environment_stands_alone(self) -> Settings:
@@ -356,6 +359,7 @@ class Settings(Section):
             )
         require_room_to_warm_up(self)
         require_one_temperature(self)
+        require_what_is_mixed_in(self)
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
             raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
         if isinstance(algorithm, ExpertIterationSettings) and algorithm.keep >= samples:
@@ -363,28 +367,6 @@ class Settings(Section):
                 f"algorithm.keep is {algorithm.keep} of rl.samples_per_prompt {samples}: to imitate all of them teaches"
                 " nothing; set algorithm.keep below rl.samples_per_prompt"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_what_is_mixed_in(self) -> Settings:
-        algorithm = self.algorithm
-        for field, wanted in {
-            "algorithm.ptx_coef": algorithm.ptx_coef > 0,
-            "rl.evaluate_texts": self.rl.evaluate_texts,
-        }.items():
-            if wanted and self.task is None and self.pretrain.texts is None and self.rl.environment is None:
-                raise ValueError(
-                    f"{field} needs pretraining texts, and there are none: give pretrain.texts, or leave it out"
-                )
-        own = self.task is not None and self.prompts.path is None
-        if algorithm.sft_coef > 0 and self.sft.demonstrations is None and not own:
-            raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
-        if self.rl.environment is not None and self.reward.cost_function is not None:
-            raise ValueError(
-                "rl.environment pays for games, and reward.cost_function judges completions: leave one out"
-            )
-        if algorithm.cost_limit is not None and self.reward.cost_function is None:
-            raise ValueError("algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function")
         return self
 
     @model_validator(mode="after")

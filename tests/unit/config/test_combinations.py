@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from assent.config import load_settings
+from assent.config import Settings, load_settings
+from assent.config.settings import PromptSettings
 from assent.config.worlds import TEMPLATES, WORLD_CRITERIA
 from assent.tasks import WORLDS, load_world
 from assent.types.errors import SettingsError
@@ -96,3 +97,5 @@ def test_a_worlds_prompts_are_put_as_its_texts_put_them(name: str) -> None:
         assert load_settings([RECIPES / f"{recipe}.toml"], with_recipe).prompts.template == expected
     given = load_settings([], ["--task", name, "--prompts.template", "Say {prompt}"])
     assert given.prompts.template == "Say {prompt}"
+    assert Settings(task=name, prompts=PromptSettings(test_share=0.3)).prompts.template == expected
+    assert Settings(task=name, prompts=PromptSettings(template="{prompt}!")).prompts.template == "{prompt}!"
