@@ -15,6 +15,7 @@ from assent.stages.reward import given_reward, train_reward
 from assent.stages.reward_health import check_health
 from assent.stages.sample import sample
 from assent.stages.unpenalised import run_unpenalised
+from assent.types.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,12 @@ class Outcome:
 
 
 def run_loop(project: Project, rounds: int) -> Outcome:
-    """Run the loop to round `rounds`, from wherever it stopped. Every stage that is done is left as it is."""
+    """Run the loop to round `rounds`, from wherever it stopped. Every stage that is done is left as it is.
+
+    Raises:
+        SettingsError: nobody could compare a new policy with the old one.
+    """
+    require_comparison(project)
     base = base_model(project)
     initial = fine_tune(project, base)
     policy = initial
@@ -37,12 +43,27 @@ def run_loop(project: Project, rounds: int) -> Outcome:
         else:
             reward = learn_reward(project, round, policy, initial)
             new = improve(project, round, Start(policy, initial, reward))
-        if round == 1 and reward is not None:
+        if round == 1:
             run_unpenalised(project, round, Start(policy, initial, reward))
         verdict = compare(project, round, Contest(new, policy, initial, base, reward))["verdict"]
         policy = new if verdict["promoted"] else policy
         announce(project, round, verdict)
     return Outcome(base, initial, policy)
+
+
+def require_comparison(project: Project) -> None:
+    """A loop promotes, so somebody must compare.
+
+    Raises:
+        SettingsError: there are neither people nor a gold judge nor a reward function.
+    """
+    if not project.settings.compares:
+        raise SettingsError(
+            "people.kind is none, and there is no gold judge (people.marks, or a bundled task): nobody could compare a"
+            " new policy with the old one, so the loop would never promote any",
+            "let people compare (people.kind = human), or give people.marks = module:function; or run the stages by"
+            " themselves: assent reward, assent rl, assent dpo",
+        )
 
 
 def learn_reward(project: Project, round: int, policy: str, initial: str) -> str | None:

@@ -46,6 +46,23 @@ class Copying(Vowels):
         return StepResult((Message("user", completion or "Nothing."),), self.said.reward, False)
 
 
+class Echoing(Copying):
+    """It pays for what the other side wrote first, by its share of vowels; the policy's own words are worth nothing."""
+
+    def reset(self, seed: int) -> tuple[Message, ...]:
+        super().reset(seed)
+        self.waits, self.begun = True, False
+        return ()
+
+    def step(self, completion: str) -> StepResult:
+        return StepResult((), self.worth, True)
+
+    def answered(self, completion: str) -> StepResult:
+        self.waits = False
+        self.worth = sum(letter in "aeiou" for letter in completion) / (1 + len(completion))
+        return StepResult((Message("user", "Go on."),), 0.0, False)
+
+
 class Silent(Vowels):
     def step(self, completion: str) -> StepResult:
         return StepResult((), 0.0, False)

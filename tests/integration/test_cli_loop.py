@@ -27,6 +27,7 @@ FIGURES = {
     "rankings_per_round",
     "unpenalised",
     "penalised",
+    "measured",
     "report",
 }
 OWN_MODEL = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,44 @@ def test_marks_per_criterion_are_asked_for(workspace: Path) -> None:
             {"helpful": 0.0, "honest": 0.4, "harmless": 0.2},
         ]
         assert counts(store, ["round1-sample"]).submitted == 1, "what was left half-marked is not recorded"
+
+
+def test_marks_are_of_the_criteria_that_are_learnt(workspace: Path) -> None:
+    settings = workspace / "assent.toml"
+    text = settings.read_text(encoding="utf-8").replace("[people]\n", "[people]\ncriteria_marks = true\n")
+    settings.write_text(f"{text}\n[reward_model]\ncriteria = ['brief', 'polite']\n", encoding="utf-8")
+    done = assent("rank", "--name", "Ada", cwd=workspace, typed="2 1=3\n7 10 0\n5 5 4\nq\n")
+    assert done.code == 0, done.err
+    assert "brief, 0 to 10 each" in done.out and "helpful" not in done.out
+    with Workspace.open(workspace).open_store() as store:
+        (said,) = rankings(store)
+    assert [set(marks) for marks in said.marks] == [{"brief", "polite"}] * 3
+
+
+def test_the_whole_conversation_is_shown(tmp_path: Path, checkpoint: Callable[[Shape], Path]) -> None:
+    turns = [("system", "Be \x1b[2J brief."), ("user", "What is soap?"), ("assistant", "A salt."), ("user", "Of what?")]
+    held = [{"messages": [{"role": r, "content": f"{c} {n}"} for r, c in turns]} for n in range(20)]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps(each) + "\n" for each in held))
+    asked = flags(SETTINGS)
+    assert assent("init", tmp_path / "w", "--model", checkpoint("llama"), "--prompts", prompts, *asked).code == 0
+    assert assent("loop", cwd=tmp_path / "w").code == 7
+    done = assent("rank", "--name", "Ada", cwd=tmp_path / "w", typed="1 2 3\nq\n")
+    said = [line.rstrip("0123456789 ") for line in done.out.splitlines()[2:10]]
+    assert said[:6] == [
+        "system",
+        "Be \N{REPLACEMENT CHARACTER}[2J brief.",
+        "user",
+        "What is soap?",
+        "assistant",
+        "A salt.",
+    ]
+    assert said[6:] == ["prompt", "Of what?"]
+    with Workspace.open(tmp_path / "w").open_store() as store:
+        (task, *_) = open_tasks(store, "round1-sample")
+        (found,) = Judgements(store).lease([task], 1, 0)
+    assert [(m.role, m.content.rstrip("0123456789 ")) for m in found.messages] == turns
+    assert found.prompt == found.messages[-1].content
 
 
 def test_leaving_at_once_is_no_success(workspace: Path) -> None:

@@ -82,6 +82,44 @@ def test_an_older_opponent_is_another_run(two: tuple[Path, Path]) -> None:
     assert older.json["policy"] != current.json["policy"]
 
 
+def test_held_out_games_are_played_against_the_policy_it_began_with(two: tuple[Path, Path]) -> None:
+    """Whom the policy becomes has no part in it: its other side is the one in service, whatever it learnt itself."""
+    words = ["rl", "--rl.environment", f"{OWN}:Echoing", "--rl.evaluate-every", "1", "--rl.evaluate-samples", "2"]
+    words += ["--algorithm.learning-rate", "0.1", "--algorithm.stop-epoch-kl", "none", "--rl.pass-score", "0.5"]
+    done = assent(*words, "--rl.steps", "2", "--run", "held-out", "--json", cwd=two[0])
+    assert done.code == 0, done.err
+    rows = read_metrics(two[0] / "runs" / "held-out")
+    with Workspace.open(two[0]).open_store() as store:
+        card = get_artifact(store, done.json["policy"]).card
+    # Echoing pays for what the other side wrote, which the policy has no influence on
+    paid = [*(row["heldout_proxy"] for row in rows), card["proxy"]]
+    assert paid == [paid[0]] * 3 and paid[0] > 0.0
+    assert card["kl"] > 0.5, "the policy itself has moved"
+    assert len({row["score"] for row in rows}) == 2, "training games are played against the policy as it is"
+    assert 0.0 <= card["pass_rate"] <= card["coverage"] <= 1.0
+
+
+def test_the_perplexity_of_texts_is_measured_beside_games(two: tuple[Path, Path]) -> None:
+    (two[0] / "texts.txt").write_text("\n\n".join(f"Text {i} to read." * 9 for i in range(400)), encoding="utf-8")
+    for name, words in {"texts": ["--rl.evaluate-texts"], "ptx": ["--algorithm.ptx-coef", "0.1"]}.items():
+        given = [*words, "--pretrain.texts", "texts.txt", "--algorithm.mixed-tokens", "64"]
+        done = assent("rl", *given, "--rl.steps", "1", "--run", name, "--json", cwd=two[0])
+        assert done.code == 0, done.err
+        assert read_metrics(two[0] / "runs" / name)[0]["heldout_perplexity"] > 1.0
+
+
+def test_more_games_of_each_seed_are_compared(two: tuple[Path, Path]) -> None:
+    done = assent("rl", "--run", "more", "--rl.steps", "1", cwd=two[0])
+    assert done.code == 0, done.err
+    done = assent("eval", "--run", "more", "--evaluation.samples-per-prompt", "3", cwd=two[0])
+    assert done.code == 0, done.err
+    with Workspace.open(two[0]).open_store() as store:
+        run = get_run(store, "more-eval")
+    assert run is not None
+    assert (run.result["prompts"], run.result["games"]) == (6, 18)
+    assert run.result["versus_reference"]["gold"]["count"] == 6, "games of one seed are no independent ones"
+
+
 def test_the_whole_loop_compares_what_was_paid(two: tuple[Path, Path]) -> None:
     done = assent("loop", "--rounds", "1", "--json", cwd=two[1])
     assert done.code == 0, done.err
@@ -99,6 +137,7 @@ def test_the_whole_loop_compares_what_was_paid(two: tuple[Path, Path]) -> None:
     [
         (["rl", "--rl.environment", f"{OWN}:Silent"], 5, "said nothing after turn 1"),
         (["rl", "--rl.environment", f"{OWN}:Vowel"], 2, "did you mean 'Vowels'?"),
+        (["rl", "--rl.opponent-age", "2"], 2, "Vowels has no other side that the policy plays"),
         (["rl", "--rl.max-turns", "1"], 5, "were not over after 1 turns"),
         (["rl", "--people.kind", "simulated"], 2, "asks and pays by itself: leave out people.kind"),
         (["rl", "--reward", "tests.integration.own_functions:vowel_reward"], 2, "leave out reward.function"),

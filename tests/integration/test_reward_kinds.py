@@ -292,7 +292,9 @@ def test_a_second_pass_that_was_killed_ends_in_the_same_bits(
 
 
 def test_what_does_not_fit_is_refused(judged: Path) -> None:
-    project = opened(judged, {"reward-model.criteria": "['politeness']"})
+    project = opened(judged, {})
+    unasked = project.settings.reward_model.model_copy(update={"criteria": ["politeness"]})
+    project.settings = project.settings.model_copy(update={"reward_model": unasked})  # people were asked otherwise
     base = base_model(project)
     with pytest.raises(DataError, match="tells completions apart by 'politeness'"):
         train_reward(project, 1, base, "polite")
@@ -303,4 +305,4 @@ def test_what_does_not_fit_is_refused(judged: Path) -> None:
         ({"reward.weights.overal": 1}, "did you mean 'overall'"),
     ):
         with pytest.raises(SettingsError, match=said):
-            load_scorer(opened(judged, given), reward)
+            load_scorer(opened(judged, {"reward.model": reward, **given}), reward)

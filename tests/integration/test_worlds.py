@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from assent.config import load_settings
+from assent.config.worlds import TEMPLATES
 from assent.stages.judge import LABELLERS, collect_judgements
 from assent.stages.project import Project
 from assent.store import NewTask, Workspace, add_completions, add_tasks, list_people, list_runs, rankings, start_run
-from assent.tasks import TEMPLATES, WORLDS
+from assent.tasks import WORLDS
 from assent.types.feedback import LabelKind
 from assent.types.rollout import FinishReason, Rollout
 from tests.command_line import TINY, assent, flags

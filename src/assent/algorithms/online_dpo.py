@@ -7,10 +7,10 @@ update. It stands in the advantages of the two completions, and the gradient is 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from assent.algorithms.base import Experience, Targets, Update
@@ -27,8 +27,19 @@ from assent.functional import (
 )
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """What is compared. C pairs of a group, the better completion first."""
+
+    h: Float[Tensor, "P C"]  # the difference of the implicit rewards
+    p: Float[Tensor, "P C"]  # the label
+    slope: Float[Tensor, "P G"]  # β (p − σ(h)), added up over a completion's pairs
+    rows: Bool[Tensor, "P G"]  # the completions that are compared
+    groups: Bool[Tensor, " P"]  # those with a pair
+
+
 class OnlineDPO:
-    """DPO between the best and the worst rollout of each group.
+    """DPO between the best and the worst rollout of each group, or, where labels are soft, between all of them.
 
     Args:
         settings: see `OnlineDPOSettings`; each default has its source there.
@@ -42,33 +53,20 @@ class OnlineDPO:
         self.minibatches: int = settings.minibatches
 
     def targets(self, experience: Experience, kl_coef: float) -> Targets:
-        """β (p − σ(h)) for each token of a pair's chosen completion, and its negative for the rejected one's.
+        """β (p − σ(h)) for each token of a pair's better completion, and its negative for the other one's.
 
         h is the difference of the implicit rewards β (log π − log π_ref), p the label: 1, or σ(difference of scores)
         where labels are soft. With hard labels a group of equal scores has no pair, and is left out; with soft ones it
-        is a tie, p = ½.
+        is all ties, p = ½.
         """
         rewards, kl = shaped_rewards(experience, self.settings, 0.0)
         scores = grouped_rewards(rewards, experience)
-        chosen, rejected = extremes_of_group(scores)
-        rows = torch.arange(len(scores), device=scores.device)
-        implicit = kl_coef * kl.view_as(scores)
-        h = implicit[rows, chosen] - implicit[rows, rejected]
-        p = torch.ones_like(h)
-        if self.settings.labels == "soft":
-            p = (scores[rows, chosen] - scores[rows, rejected]).sigmoid()
-        slope = torch.zeros_like(scores)
-        slope[rows, chosen] = kl_coef * (p - h.sigmoid())
-        slope[rows, rejected] = -slope[rows, chosen]
-        compared = torch.ones_like(h, dtype=torch.bool)
-        if self.settings.labels == "hard":
-            compared = ~equal_groups(scores)
-        paired = torch.zeros_like(scores, dtype=torch.bool)
-        paired[rows, chosen] = paired[rows, rejected] = compared
-        advantages = spread_over_tokens(slope.flatten(), experience.mask)
-        loss_mask = experience.mask & paired.flatten()[:, None]
+        compare = _all_pairs if self.settings.labels == "soft" else _extremes
+        pairs = compare(scores, kl_coef * kl.view_as(scores), kl_coef)
+        advantages = spread_over_tokens(pairs.slope.flatten(), experience.mask)
+        loss_mask = experience.mask & pairs.rows.flatten()[:, None]
         targets = targets_of(experience, self.settings, kl_coef, advantages, rewards, kl, loss_mask=loss_mask)
-        return replace(targets, figures=_figures(h[compared], p[compared]))
+        return replace(targets, figures=_figures(pairs.h[pairs.groups].flatten(), pairs.p[pairs.groups].flatten()))
 
     def losses(
         self,
@@ -80,10 +78,10 @@ class OnlineDPO:
         num_valid_tokens: float,
         num_sequences: float | None = None,
     ) -> Update:
-        """−A · log π over the number of pairs, whose gradient is that of DPO's mean over pairs.
+        """−A · log π over half the number of sequences, whose gradient is that of DPO's mean over pairs.
 
         Raises:
-            ValueError: the number of sequences, two of each pair, is not given.
+            ValueError: the number of sequences is not given.
         """
         if num_sequences is None:
             raise ValueError("online DPO needs the minibatch's number of sequences")
@@ -92,6 +90,40 @@ class OnlineDPO:
         loss = with_penalties(loss, logprobs, entropy, experience, targets, self.settings, num_valid_tokens)
         moved = zero_masked(logprobs.detach() - experience.old_logprobs, mask)
         return Update(loss, None, {"approx_kl": masked_sum(moved.expm1() - moved, mask)})
+
+
+def _extremes(scores: Float[Tensor, "P G"], implicit: Float[Tensor, "P G"], kl_coef: float) -> _Pairs:
+    """The best and the worst of each group; the better one is preferred without fail."""
+    chosen, rejected = extremes_of_group(scores)
+    rows = torch.arange(len(scores), device=scores.device)
+    h = implicit[rows, chosen] - implicit[rows, rejected]
+    p = torch.ones_like(h)
+    slope = torch.zeros_like(scores)
+    slope[rows, chosen] = kl_coef * (p - h.sigmoid())
+    slope[rows, rejected] = -slope[rows, chosen]
+    compared = ~equal_groups(scores)
+    paired = torch.zeros_like(scores, dtype=torch.bool)
+    paired[rows, chosen] = paired[rows, rejected] = compared
+    return _Pairs(h[:, None], p[:, None], slope, paired, compared)
+
+
+def _all_pairs(scores: Float[Tensor, "P G"], implicit: Float[Tensor, "P G"], kl_coef: float) -> _Pairs:
+    """Every two rollouts of each group.
+
+    The best and the worst alone would not do here: of a large group they are nearly always the same few completions.
+    What lies between is then never compared, and the extremes are compared too often for what they are worth. The
+    slopes are divided by G − 1, so that half a group's rollouts is the denominator of a mean over all its pairs.
+    """
+    count = scores.shape[1]
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    better, worse = torch.triu_indices(count, count, offset=1, device=scores.device)
+    ordered, raised = scores.gather(1, order), implicit.gather(1, order)
+    h = raised[:, better] - raised[:, worse]
+    p = (ordered[:, better] - ordered[:, worse]).sigmoid()
+    pull = kl_coef * (p - h.sigmoid()) / (count - 1)
+    slope = torch.zeros_like(scores).index_add(1, better, pull).index_add(1, worse, -pull)
+    compared = torch.ones_like(scores, dtype=torch.bool)
+    return _Pairs(h, p, torch.zeros_like(scores).scatter(1, order, slope), compared, compared[:, 0])
 
 
 def _figures(h: Float[Tensor, " N"], p: Float[Tensor, " N"]) -> dict[str, float]:

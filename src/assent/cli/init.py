@@ -23,6 +23,8 @@ from assent.types.errors import DataError, WorkspaceError
 if TYPE_CHECKING:
     from assent.config import Settings
 
+NOBODY_COMPARES = "the whole loop would promote no policy: nobody compares them (people.kind, or people.marks)"
+
 
 def init(
     context: typer.Context,
@@ -95,10 +97,18 @@ def next_steps(settings: Settings, workspace: Path) -> list[str]:
         enter, where = [], f" --workspace {shown}"
     else:
         enter, where = [f"    cd {shown}"] if shown != "." else [], ""
+    if not settings.compares:
+        return ["next:", *enter, *(f"    assent {name}{where}" for name in _stages(settings)), NOBODY_COMPARES]
     lines = ["next:", *enter, f"    assent loop{where}"]
     if settings.people.kind == "human" and settings.reward.function is None:
         lines.append(f"it stops when it is people's turn: they judge with `assent rank{where}`; then run it again")
     return lines
+
+
+def _stages(settings: Settings) -> list[str]:
+    """The commands that make a policy where there is nobody to compare policies."""
+    start = [*(["pretrain"] if settings.model.path is None else []), *(["sft"] if settings.sft.demonstrations else [])]
+    return [*start, *(["dpo"] if settings.loop.improve == "preference" else ["reward", "rl"])]
 
 
 def _flags(
@@ -117,10 +127,6 @@ def _flags(
         task = "household"
     if task is not None:
         flags.append(f"--task={task}")
-        from assent.tasks import TEMPLATES
-
-        if task in TEMPLATES and not recipes and not any(flag.startswith("--prompts.template=") for flag in flags):
-            flags.append(f"--prompts.template={json.dumps(TEMPLATES[task])}")
     return flags
 
 

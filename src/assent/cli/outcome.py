@@ -71,7 +71,7 @@ def figure_lines(figures: Mapping[str, Any], simulated: bool) -> list[str]:
     people = "simulated people" if simulated else "people"
     for key, who in (("people_win_rate", people), ("gold_win_rate", "the gold judge")):
         if found := figures[key]:
-            lines.append(f"preferred to the first policy by {who}: {percent_interval(found)}")
+            lines.append(f"preferred to the first policy by {who}: {percent_interval(found)}{_of_whom(figures)}")
     if figures["rm_accuracy"] is not None:
         ceiling = figures["rm_ceiling"]
         beside = "" if ceiling is None else f"; people agree with one another in {percent(ceiling)}"
@@ -80,6 +80,12 @@ def figure_lines(figures: Mapping[str, Any], simulated: bool) -> list[str]:
         lines.append(f"rankings by {people}: {' + '.join(map(str, asked))}")
     lines += _penalty_lines(figures)
     return lines
+
+
+def _of_whom(figures: Mapping[str, Any]) -> str:
+    """Which policy's figures these are, where it is not the one in service."""
+    measured = figures["measured"]
+    return f" (of round {measured['round']}, not promoted)" if measured and not measured["promoted"] else ""
 
 
 def _penalty_lines(figures: Mapping[str, Any]) -> list[str]:

@@ -64,9 +64,9 @@ def rank(
 
 
 def _criteria(settings: Settings) -> tuple[str, ...]:
-    """What is marked: a bundled world's own criteria, or those of an assistant's answers."""
+    """What is marked: a bundled world's own criteria; else those to be learnt, or those of an assistant's answers."""
     if settings.task is None:
-        return CRITERIA
+        return tuple(settings.reward_model.criteria) or CRITERIA
     world = load_world(settings.task)
     return tuple(marks_in_order(world.marks(world.prompts("train")[0], "").criteria()))
 
@@ -154,9 +154,12 @@ class _Sitting:
 
 
 def show(assignment: Assignment, console: Console) -> None:
-    """The prompt, and the completions numbered in the order recorded for this person."""
+    """The prompt with all that was said before it, and the completions numbered in the order kept for this person."""
     console.print()
     console.rule(style="dim")
+    for message in assignment.messages[:-1]:
+        console.print(f"[dim]{message.role}[/]")
+        console.print(printable(message.content), markup=False, highlight=False)
     console.print("[dim]prompt[/]")
     console.print(printable(assignment.prompt), style="bold", markup=False, highlight=False)
     for number, index in enumerate(assignment.order_shown, start=1):

@@ -70,8 +70,9 @@ class OnPolicySettings(Section):
     kl_budget: float | None = Field(
         None,
         gt=0,
-        description="nats per sequence that RL may take the policy from the reference, by its own rollouts; none: no"
-        " bound (a KL penalty acts as early stopping, Gao 2022; loop.kl_budget is what a promoted policy may lie)",
+        description="nats per sequence that RL may take the policy from the reference, by its own rollouts, all at"
+        " sampling.temperature; none: no bound (a KL penalty acts as early stopping, Gao 2022; loop.kl_budget is what a"
+        " promoted policy may lie)",
     )
     kl_budget_action: Literal["stop", "raise"] = Field(
         "stop",
@@ -239,7 +240,8 @@ class GRPOSettings(OnPolicySettings):
     loss_mean: Literal["tokens", "sequences", "constant"] = Field(
         "tokens",
         description="over all tokens (DAPO, Yu 2025); over sequences of their token means, which favours short good"
-        " and long bad ones (Shao 2024); or over sampling.max_new_tokens for every sequence (Dr. GRPO, Liu 2025)",
+        " and long bad ones (Shao 2024); or over the generation budget for every sequence (Dr. GRPO, Liu 2025):"
+        " sampling.max_new_tokens, in an environment rl.max_turns times as many",
     )
     ratio: Literal["token", "sequence", "detached"] = Field(
         "token",
@@ -317,8 +319,9 @@ class OnlineDPOSettings(OnPolicySettings):
     )
     labels: Literal["hard", "soft"] = Field(
         "hard",
-        description="the better one of a pair is preferred (Guo 2024), or with probability σ(difference of scores), in"
-        " whose optimum π ∝ π_ref·e^{score/β} (Bradley–Terry; a choice of ours)",
+        description="the best of a group is preferred to its worst (Guo 2024), or of every two the better one with"
+        " probability σ(difference of scores), in whose optimum π ∝ π_ref·e^{score/β} (Bradley–Terry; a choice of"
+        " ours)",
     )
     epochs: Literal[1] = Field(1, description="a pair's weight is that under the policy that wrote it (Guo 2024)")
     minibatches: Literal[1] = Field(1, description="a pair's weight is that under the policy that wrote it (Guo 2024)")
@@ -326,7 +329,7 @@ class OnlineDPOSettings(OnPolicySettings):
 
     @property
     def needs_groups(self) -> bool:
-        """Always: a pair is the best and the worst of a group."""
+        """Always: a pair is two of a group."""
         return True
 
 

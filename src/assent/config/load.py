@@ -23,6 +23,8 @@ TYPES: dict[str, tuple[Mapping[str, type[BaseModel]], str]] = {
     "preference": (PREFERENCES, "dpo"),
 }
 
+NOWHERE = "settings"  # in place of a file's line or a flag
+
 
 def load_settings(files: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Settings:
     """Settings from TOML files, later over earlier, under command-line overrides (`--algorithm.kl-coef 0.02`).
@@ -169,6 +171,7 @@ def _explain(error: ValidationError, origin: dict[str, str]) -> tuple[str, str]:
         else:
             text = item["msg"].removeprefix("Value error, ")
             given = "" if isinstance(item["input"], dict) or not path else f" (given: {item['input']!r})"
+            place = _origin_of_first(text, origin) if place == NOWHERE else place
             messages.append(f"{place}: {path + ': ' if path else ''}{text}{given}")
     return "\n".join(messages), " ".join(dict.fromkeys(hints))
 
@@ -195,7 +198,13 @@ def _origin_of(path: str, origin: dict[str, str]) -> str:
     for end in range(len(parts), 0, -1):
         if (found := origin.get(".".join(parts[:end]))) is not None:
             return found
-    return "settings"
+    return NOWHERE
+
+
+def _origin_of_first(text: str, origin: dict[str, str]) -> str:
+    """Where the first setting was given that a message about several names."""
+    named = re.findall(r"[a-z_]+(?:\.[a-z_]+)+", text)
+    return next((origin[given] for name in named for given in origin if f"{given}.".startswith(f"{name}.")), NOWHERE)
 
 
 def _nearest(path: str, chosen: Mapping[str, str]) -> str | None:

@@ -52,6 +52,8 @@ class RewardSettings(Section):
                 "reward.cost_criterion is a head of the reward model, and reward.function takes that model's place:"
                 " give reward.cost_model"
             )
+        if self.weights and not any(self.weights.values()):
+            raise ValueError("reward.weights are all 0: give at least one criterion a weight")
         return self
 
     @property

@@ -7,9 +7,18 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
+from assent.config.combinations import (
+    require_enough_people,
+    require_marked_criteria,
+    require_one_temperature,
+    require_readable_reward,
+    require_room_to_warm_up,
+    require_what_is_mixed_in,
+)
 from assent.config.preference import DPOSettings, PreferenceChoice
 from assent.config.reward_model import RewardModelSettings, RewardSettings
 from assent.config.section import Section
+from assent.config.worlds import TEMPLATES
 
 
 class LoraSettings(Section):
@@ -55,7 +64,8 @@ class PromptSettings(Section):
     path: str | None = Field(None, description="JSONL of {'prompt': text} or {'messages': [...]}, optional 'split'")
     test_share: float = Field(0.2, gt=0, lt=1, description="held out by content hash where lines name no split")
     template: str = Field(
-        "Question: {prompt}\nAnswer:", description="used where the tokenizer has no chat template of its own"
+        "Question: {prompt}\nAnswer:",
+        description="used where the tokenizer has no chat template of its own; a bundled task may have another",
     )
 
     @model_validator(mode="after")
@@ -172,7 +182,9 @@ class RLSettings(Section):
     pass_gold: float | None = Field(
         None, description="the same by the gold judge's overall mark, on held-out prompts: gold_coverage"
     )
-    evaluate_samples: int = Field(1, ge=1, description="completions of each held-out prompt, for coverage")
+    evaluate_samples: int = Field(
+        1, ge=1, description="completions of each held-out prompt (or games of a held-out seed), for coverage"
+    )
     evaluate_texts: bool = Field(
         False, description="measure the perplexity of held-out pretraining texts; always done with algorithm.ptx_coef"
     )
@@ -191,7 +203,9 @@ class EvaluationSettings(Section):
     """The blind comparison, on held-out prompts."""
 
     prompts: int = Field(200, ge=1, description="at most")
-    samples_per_prompt: int = Field(1, ge=1, description="completions of each policy; more narrow the intervals")
+    samples_per_prompt: int = Field(
+        1, ge=1, description="completions (or games) of each policy; more narrow the intervals"
+    )
     judges_per_pair: int = Field(2, ge=2, description="people per pair; half see the one order, half the other")
     bootstrap: int = Field(2000, ge=100, description="resamples of prompts for the 95 % intervals")
 
@@ -254,6 +268,12 @@ class Settings(Section):
         """True if scores come from a model of people's judgements: neither a function nor an environment gives them."""
         return self.reward.function is None and self.rl.environment is None
 
+    @property
+    def compares(self) -> bool:
+        """True if anybody can say which of two policies is better: people, a gold judge, or what pays by itself."""
+        gold = self.task is not None or self.people.marks is not None
+        return self.people.kind != "none" or gold or not self.learns_reward
+
     @model_validator(mode="before")
     @classmethod
     def _nobody_judges_an_environment(cls, values: Any) -> Any:
@@ -263,6 +283,18 @@ class Settings(Section):
             if isinstance(people, dict) and "kind" not in people:
                 return {**values, "people": {**people, "kind": "none"}}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _world_puts_its_prompts(cls, values: Any) -> Any:
+        # What a world's texts are like goes with the world, whichever recipe stands beside it.
+        template = TEMPLATES.get(str(_given(values, "task")))
+        if template is None or not isinstance(values.get("prompts", {}), dict | PromptSettings):
+            return values
+        prompts = values.get("prompts", {})
+        if isinstance(prompts, PromptSettings):
+            prompts = prompts.model_dump(include=prompts.model_fields_set)
+        return values if "template" in prompts else {**values, "prompts": {**prompts, "template": template}}
 
     @model_validator(mode="after")
     def _environment_stands_alone(self) -> Settings:
@@ -275,7 +307,6 @@ class Settings(Section):
             "reward.model": self.reward.model is not None,
             "people.kind": self.people.kind != "none",
             "rl.pass_gold": self.rl.pass_gold is not None,
-            "rl.evaluate_texts": self.rl.evaluate_texts,
             "algorithm.overlong_buffer": isinstance(self.algorithm, GRPOSettings)
             and self.algorithm.overlong_buffer > 0,
         }
@@ -312,6 +343,13 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _people_give_what_is_learnt(self) -> Settings:
+        require_readable_reward(self)
+        require_marked_criteria(self)
+        require_enough_people(self)
+        return self
+
+    @model_validator(mode="after")
     def _algorithm_fits(self) -> Settings:
         algorithm, samples = self.algorithm, self.rl.samples_per_prompt
         if algorithm.needs_groups and samples < 2:
@@ -319,40 +357,15 @@ class Settings(Section):
                 f"rl.samples_per_prompt is {samples}, and algorithm.type {algorithm.type} compares the rollouts of one"
                 " prompt with one another: set rl.samples_per_prompt to 2 or more"
             )
-        if algorithm.warmup_steps >= self.rl.steps:
-            raise ValueError(
-                f"algorithm.warmup_steps is {algorithm.warmup_steps}, and rl.steps {self.rl.steps}: the policy's step"
-                " size would never reach its full height; set algorithm.warmup_steps below rl.steps"
-            )
+        require_room_to_warm_up(self)
+        require_one_temperature(self)
+        require_what_is_mixed_in(self)
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:
             raise ValueError("algorithm.overlong_buffer must not exceed sampling.max_new_tokens")
         if isinstance(algorithm, ExpertIterationSettings) and algorithm.keep >= samples:
             raise ValueError(
                 f"algorithm.keep is {algorithm.keep} of rl.samples_per_prompt {samples}: to imitate all of them teaches"
                 " nothing; set algorithm.keep below rl.samples_per_prompt"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_what_is_mixed_in(self) -> Settings:
-        algorithm = self.algorithm
-        for field, wanted in {
-            "algorithm.ptx_coef": algorithm.ptx_coef > 0,
-            "rl.evaluate_texts": self.rl.evaluate_texts,
-        }.items():
-            if wanted and self.task is None and self.pretrain.texts is None and self.rl.environment is None:
-                raise ValueError(
-                    f"{field} needs pretraining texts, and there are none: give pretrain.texts, or leave it out"
-                )
-        own = self.task is not None and self.prompts.path is None
-        if algorithm.sft_coef > 0 and self.sft.demonstrations is None and not own:
-            raise ValueError("algorithm.sft_coef needs demonstrations, and there are none: give sft.demonstrations")
-        if self.rl.environment is not None and (costs := self.reward.costs) is not None:
-            raise ValueError(f"rl.environment pays for games, and {costs} judges completions: leave one out")
-        if algorithm.cost_limit is not None and self.reward.costs is None:
-            raise ValueError(
-                "algorithm.cost_limit bounds a cost, and there is none: give reward.cost_function, cost_model or"
-                " cost_criterion"
             )
         return self
 

@@ -51,7 +51,10 @@ def decide(
     who = "people prefer" if asked else "no people were asked; the scoring function prefers"
     against, remarks = [], []
     if judged is None:
-        against.append("nobody compared the new policy with the old one")
+        against.append(
+            "nobody compared the new policy with the old one: people.kind is none, and there is no gold judge"
+            " (people.marks, or a bundled task)"
+        )
     elif judged.low > 0.5:
         remarks.append(f"{who} the new policy in {_share(judged)} of pairs")
     else:

@@ -75,12 +75,14 @@ def _compare_games(project: Project, contest: Contest, run_id: str) -> dict[str,
     """Each policy plays the same held-out games, against the old one; who is paid more in a game has won that pair."""
     settings, seed = project.settings, project.seed(run_id, "intervals")
     count, resamples = settings.evaluation.prompts, settings.evaluation.bootstrap
+    samples = settings.evaluation.samples_per_prompt
     names = dict.fromkeys([contest.new, contest.old, contest.reference, contest.base])
-    played = {name: play_as(project, name, contest.old, count) for name in names}
+    played = {name: play_as(project, name, contest.old, count, samples) for name in names}
+    index = [rollout.prompt_index for rollout in played[contest.new]]
     paid = {name: [rollout.score or 0.0 for rollout in rollouts] for name, rollouts in played.items()}
 
     def versus(rival: str) -> Interval:
-        return gold_win_rate(paid[contest.new], paid[rival], range(count), seed, resamples)
+        return gold_win_rate(paid[contest.new], paid[rival], index, seed, resamples)
 
     kl = _kl(project, contest, played[contest.new])
     verdict = decide(None, versus(contest.old), kl, settings.loop.kl_budget)
@@ -91,6 +93,7 @@ def _compare_games(project: Project, contest: Contest, run_id: str) -> dict[str,
         "kl": kl,
         "played": {name: describe_play(rollouts) for name, rollouts in played.items()},
         "prompts": count,
+        "games": len(index),
     }
 
 

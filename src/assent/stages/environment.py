@@ -10,7 +10,7 @@ from assent.models.loading import context_length, load_causal_lm, stop_ids
 from assent.rollouts.environments import Games, describe_games
 from assent.rollouts.local import LocalGenerator
 from assent.stages.project import Project
-from assent.types.protocols import ExaminedEnvironment, Generator
+from assent.types.protocols import ExaminedEnvironment, Generator, TwoPlayerEnvironment
 from assent.types.rollout import Rollout
 from assent.types.seeds import derive_seed
 
@@ -34,10 +34,21 @@ def local_generator(project: Project, model: Any, chat: ChatFormat, version: Any
     return LocalGenerator(model, stop_ids(model, chat.tokenizer), version, project.settings.sampling.batch_size)
 
 
-def held_out_games(project: Project, games: Games, count: int) -> list[Rollout]:
-    """A game of each of `count` seeds that no training uses; the same ones, and the same chance, every time."""
+def against(project: Project, games: Games, opponent: str) -> Games:
+    """The same player's games in which this policy, as it is kept, writes the other side's turns in self-play.
+
+    Against itself the better policy would be paid no more, and figures of one run could not be compared.
+    """
+    if not isinstance(games.make(), TwoPlayerEnvironment):
+        return games
+    other = _player(project, opponent)[2]
+    return Games(games.make, games.name, games.generator, games.chat, games.context, games.max_turns, other)
+
+
+def held_out_games(project: Project, games: Games, count: int, samples: int = 1) -> list[Rollout]:
+    """`samples` games of each of `count` seeds that no training uses; the same, with the same chance, every time."""
     seeds = [project.seed("held-out games", number) for number in range(count)]
-    return games.play(seeds, 1, project.sampling, project.seed("held-out games"))
+    return games.play(seeds, samples, project.sampling, project.seed("held-out games"))
 
 
 def describe_play(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -67,15 +78,15 @@ def examine(project: Project, games: Games) -> dict[str, float]:
     return figures
 
 
-def play_as(project: Project, artifact: str, opponent: str, count: int) -> list[Rollout]:
-    """The held-out games of a policy that is only played with.
+def play_as(project: Project, artifact: str, opponent: str, count: int, samples: int = 1) -> list[Rollout]:
+    """The held-out games of a policy that is only played with, `samples` of each of `count` seeds.
 
     Args:
         opponent: writes the other side's turns in self-play. Against itself the better policy would be paid no more.
     """
     model, chat, generator = _player(project, artifact)
     other = generator if opponent == artifact else _player(project, opponent)[2]
-    return held_out_games(project, games_of(project, model, chat, generator, other), count)
+    return held_out_games(project, games_of(project, model, chat, generator, other), count, samples)
 
 
 def _player(project: Project, artifact: str) -> tuple[Any, ChatFormat, LocalGenerator]:

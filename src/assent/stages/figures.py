@@ -11,7 +11,16 @@ from assent.report.wording import number, percent, percent_interval
 from assent.stages.optimisation import PENALISED, UNPENALISED, final_figures, over_optimisation
 from assent.stages.project import Project
 from assent.stages.provenance import lineage
-from assent.stages.rounds import RoundRuns, Standing, interval, rounds_so_far, serving_round, standing
+from assent.stages.rounds import (
+    RoundRuns,
+    Standing,
+    health_of,
+    interval,
+    measured_round,
+    rounds_so_far,
+    standing,
+    unmeasured,
+)
 from assent.stages.samples import samples
 from assent.store import counts, get_run, list_people, rankings
 from assent.training.loop import read_metrics
@@ -24,19 +33,21 @@ STEP_FIGURES = ("kl", "score", "reward", "entropy", "kl_coef", "length", "clip_f
 def summary(project: Project, outcome: Standing | None = None) -> dict[str, Any]:
     """The loop in a few figures, as JSON values; None for what is not there (yet).
 
-    Win rates, KL and criteria are those of the policy in service against the initial one, on held-out prompts.
+    Win rates, KL and criteria are those of the policy in service against the initial one, on held-out prompts; while
+    none was promoted, of the last round's. `measured` says of which round they are, and whether it was promoted.
     """
     rounds, stood = rounds_so_far(project), standing(project, outcome)
-    final = serving_round(rounds, stood.policy)
+    final = measured_round(rounds, stood.policy)
     result = final.result("eval") if final else {}
-    health = _last_health(rounds)
+    health = _last_health(project, rounds)
     versus = result.get("versus_reference", {})
     sampled = [each.runs["sample"].id for each in rounds if "sample" in each.runs]
     return {
         "gold_win_rate": interval(versus.get("gold")),
         "people_win_rate": interval(versus.get("people")),
         "kl": result.get("kl"),
-        "criteria": _mean_criteria(rounds, stood, final),
+        "measured": None if final is None else {"round": final.number, "promoted": bool(final.promoted)},
+        "criteria": _mean_criteria(stood, final),
         "rm_accuracy": _value(health.get("accuracy")),
         "rm_ceiling": _value(health.get("ceiling")),
         "rankings_per_round": [counts(project.store, [run]).submitted for run in sampled],
@@ -66,7 +77,7 @@ def report_data(project: Project, outcome: Standing | None = None) -> ReportData
         "over_optimisation": over_optimisation(project),
         "samples": samples(project, rounds, stood),
         "lineage": lineage(project, rounds),
-        "notes": _notes(project),
+        "notes": [*_notes(project), *unmeasured(project, rounds)],
     }
     return data
 
@@ -76,8 +87,8 @@ def _subject(project: Project) -> str:
     return settings.task or settings.rl.environment or settings.model.path or project.workspace.path.name
 
 
-def _last_health(rounds: Sequence[RoundRuns]) -> dict[str, Any]:
-    found = [health for each in rounds if (health := each.result("health"))]
+def _last_health(project: Project, rounds: Sequence[RoundRuns]) -> dict[str, Any]:
+    found = [health for each in rounds if (health := health_of(project, each))]
     return found[-1] if found else {}
 
 
@@ -95,12 +106,10 @@ def _marks_of(each: RoundRuns | None, policy: str) -> dict[str, Any]:
     return {} if each is None else dict(each.result("eval").get("criteria", {}).get(policy, {}))
 
 
-def _mean_criteria(
-    rounds: Sequence[RoundRuns], stood: Standing, final: RoundRuns | None
-) -> dict[str, dict[str, float | None]]:
-    """Mean marks of base, SFT and the policy in service, from one and the same evaluation where there is one."""
-    measured = final or next((each for each in reversed(rounds) if each.promoted is not None), None)
-    chosen = {"base": (measured, stood.base), "sft": (measured, stood.initial), "rlhf": (final, stood.policy)}
+def _mean_criteria(stood: Standing, final: RoundRuns | None) -> dict[str, dict[str, float | None]]:
+    """Mean marks of base, SFT and the new policy, from one and the same evaluation."""
+    new = "" if final is None else final.input("eval", "new") or ""
+    chosen = {"base": (final, stood.base), "sft": (final, stood.initial), "rlhf": (final, new)}
     found = {who: _marks_of(each, policy) for who, (each, policy) in chosen.items()}
     names = marks_in_order(name for marks in found.values() for name in marks) or [*CRITERIA, "fluency", "overall"]
     return {who: {name: _value(marks.get(name)) for name in names} for who, marks in found.items()}
@@ -123,10 +132,10 @@ def _criteria(rounds: Sequence[RoundRuns], stood: Standing) -> dict[str, dict[st
 
 
 def _round(project: Project, each: RoundRuns) -> Round:
-    health, verdict = each.result("health"), each.result("eval").get("verdict")
+    health, verdict = health_of(project, each), each.result("eval").get("verdict")
     shown: Round = {
         "round": each.number,
-        "agreement": interval(health.get("ceiling")),
+        "agreement": interval((each.result("health") or health).get("ceiling")),
         "health": _health(health, forced="rl" in each.runs) if health else None,
         "training": _training(project, each),
         "verdict": _verdict(verdict) if verdict else None,
@@ -189,19 +198,22 @@ def _headline(project: Project, figures: Mapping[str, Any]) -> list[Headline]:
     judge = "the gold judge" if project.marks is not None else "the scoring function"
     if project.environment is not None:
         judge = "what the environment pays"
+    measured = figures["measured"]
+    not_promoted = f"; of round {measured['round']}, not promoted" if measured and not measured["promoted"] else ""
     for key, name in (("people_win_rate", who), ("gold_win_rate", judge)):
         if found := figures[key]:
             tiles.append(
                 {
                     "label": f"Preferred by {name}",
                     "value": percent(found["value"]),
-                    "detail": f"of pairs against the first policy; 95 % interval {percent_interval(found)}",
+                    "detail": f"of pairs against the first policy; 95 % interval {percent_interval(found)}"
+                    + not_promoted,
                     "good": found["low"] > 0.5,
                 }
             )
     if figures["kl"] is not None:
         budget = project.settings.loop.kl_budget
-        detail = f"per sequence from the reference; the budget is {number(budget)}"
+        detail = f"per sequence from the reference; the budget is {number(budget)}{not_promoted}"
         tiles.append(
             {"label": "KL", "value": f"{number(figures['kl'])} nats", "detail": detail, "good": figures["kl"] <= budget}
         )

@@ -22,7 +22,7 @@ from assent.models.scalar import load_scalar_model, member_folders
 from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
-from assent.stages.environment import describe_play, examine, games_of, held_out_games, local_generator
+from assent.stages.environment import against, describe_play, examine, games_of, held_out_games, local_generator
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
 from assent.stages.reward import cost_artifact, load_cost, load_scorer
@@ -70,7 +70,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         project.sampling,
         project.seed(run_id),
         project.settings.compute,
-        _evaluation(project, parts, rl, run_id),
+        evaluate := _evaluation(project, parts, rl, start.policy),
     )
     version.training = training
     loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
@@ -82,7 +82,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         kind if kind != "policy" else f"rl ({algorithm.type})",
     )
     training.settle()
-    final = _evaluation(project, parts, rl, run_id)(rl.steps)
+    final = evaluate(rl.steps)
     _tell_bounds(project, training, final)
 
     def write(folder: Path) -> None:
@@ -185,14 +185,30 @@ def _value_model(project: Project, start: Start, run_id: str) -> Any:
     return value_from_reward(model, lora, seed, zero=not start.reward, weights=weights).to(project.device)
 
 
-def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -> Callable[[int], dict[str, float]]:
-    """Figures on held-out prompts, or of held-out games: the same ones and the same random numbers every time."""
-    if (games := parts.games) is not None:
+def _evaluation(project: Project, parts: RLParts, rl: RLSettings, first: str) -> Callable[[int], dict[str, float]]:
+    """Figures on held-out prompts, or of held-out games: the same ones and the same random numbers every time.
+
+    Args:
+        first: the policy that RL begins with, which is the other side of every held-out game of two players.
+    """
+    texts = held_out_texts(project, parts.chat, parts.policy.model)
+
+    def perplexity() -> dict[str, float]:
+        if not texts:
+            return {}
+        nll = mean_nll(parts.policy.model, texts, project.settings.compute.tokens_per_microbatch)
+        return {"perplexity": math.exp(nll)}
+
+    if parts.games is not None:
+        games = against(project, parts.games, first)
 
         def evaluate_games(_: int) -> dict[str, float]:
-            rollouts = held_out_games(project, games, rl.evaluate_prompts)
+            rollouts = held_out_games(project, games, rl.evaluate_prompts, rl.evaluate_samples)
             figures = {**describe_play(rollouts), "kl": mean_kl(project, parts.policy, rollouts)}
-            return {**figures, **examine(project, games)}
+            if rl.pass_score is not None:
+                paid = [rollout.score or 0.0 for rollout in rollouts]
+                figures |= passes(paid, rl.evaluate_samples, rl.pass_score)
+            return {**figures, **examine(project, games), **perplexity()}
 
         return evaluate_games
     scorer = parts.scorer
@@ -202,16 +218,11 @@ def _evaluation(project: Project, parts: RLParts, rl: RLSettings, run_id: str) -
     prompts = prompts[: rl.evaluate_prompts]
     ids = project.encode(parts.chat, prompts, context_length(parts.policy.model))
     seed = project.seed("rl evaluation")
-    texts = held_out_texts(project, parts.chat, parts.policy.model)
 
     def evaluate(_: int) -> dict[str, float]:
         samples = rl.evaluate_samples
         rollouts = collect_rollouts(parts.generator, parts.chat, prompts, ids, samples, project.sampling, seed)
-        figures = _describe(project, parts, scorer, prompts, rollouts)
-        if texts:
-            nll = mean_nll(parts.policy.model, texts, project.settings.compute.tokens_per_microbatch)
-            figures["perplexity"] = math.exp(nll)
-        return figures
+        return {**_describe(project, parts, scorer, prompts, rollouts), **perplexity()}
 
     return evaluate
 

@@ -38,7 +38,15 @@ from assent.training.precision import choose_device
 from assent.types.errors import DataError, SettingsError, WorkspaceError
 from assent.types.feedback import CRITERIA, Marks
 from assent.types.messages import Prompt
-from assent.types.protocols import Environment, MarksFn, Progress, SamplingParams, Silent, World
+from assent.types.protocols import (
+    Environment,
+    MarksFn,
+    Progress,
+    SamplingParams,
+    Silent,
+    TwoPlayerEnvironment,
+    World,
+)
 from assent.types.seeds import derive_seed
 
 
@@ -77,6 +85,8 @@ class Project:
             return {split: self.world.prompts(split) for split in ("train", "test")}
         path = self.resolve(self.settings.prompts.path)
         found = read_prompts(path, self.settings.prompts.test_share)
+        if self.world is not None and self.settings.people.marks is None:
+            require_facts(self.world, found, path)
         return {split: [prompt for prompt in found if prompt.split == split] for split in ("train", "test")}
 
     @cached_property
@@ -95,7 +105,15 @@ class Project:
     @cached_property
     def environment(self) -> Callable[[], Environment] | None:
         """What makes an environment to be played, if the project uses one."""
-        return None if self.settings.rl.environment is None else load_environment(self.settings.rl.environment)
+        if (name := self.settings.rl.environment) is None:
+            return None
+        make, age = load_environment(name), self.settings.rl.opponent_age
+        if age and not isinstance(make(), TwoPlayerEnvironment):
+            raise SettingsError(
+                f"rl.opponent_age is {age}, and {name} has no other side that the policy plays",
+                "leave rl.opponent_age out, or give the environment the methods `asked` and `answered`",
+            )
+        return make
 
     @cached_property
     def reward_function(self) -> Scorer | None:
@@ -222,6 +240,23 @@ class Project:
         folder = self.run_dir(run_id)
         for path in [*folder.rglob("checkpoints"), folder / ".trained"]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def require_facts(world: World, prompts: Sequence[Prompt], path: Path) -> None:
+    """That a world's gold judge can mark answers to a user's own prompts.
+
+    Raises:
+        DataError: naming the line, and what the judge must know of its prompt.
+    """
+    for prompt in prompts:
+        try:
+            world.marks(prompt, "")
+        except (ValueError, KeyError) as error:
+            raise DataError(
+                f"{path}, line {prompt.meta['line']}: the gold judge of task {world.name} cannot mark answers to this"
+                f" prompt: {error}",
+                "give what it must know in the line's 'meta', or a judge of your own (people.marks = module:function)",
+            ) from None
 
 
 def _require_criteria(value: Mapping[str, Any], name: str | None) -> None:

@@ -88,6 +88,35 @@ def serving_round(rounds: list[RoundRuns], policy: str) -> RoundRuns | None:
     return held[-1] if held else None
 
 
+def measured_round(rounds: list[RoundRuns], policy: str) -> RoundRuns | None:
+    """The round whose comparison tells of the policy in service; the last compared one while none was promoted."""
+    compared = [each for each in rounds if each.promoted is not None]
+    return serving_round(rounds, policy) or (compared[-1] if compared else None)
+
+
+def health_of(project: Project, each: RoundRuns) -> dict[str, Any]:
+    """What was measured of the reward model that the round's RL used, read as RL read it; empty if nothing was.
+
+    Before RL it is what was measured of the round's own.
+    """
+    if (rl := each.runs.get("rl")) is None:
+        return each.result("health")
+    read = {**rl.settings.get("reward", {}), "model": None, "function": None}
+    for run in list_runs(project.store, "health"):
+        if run.done and run.settings["reward"] == read and dict(run.inputs).get("reward") == each.input("rl", "reward"):
+            return dict(run.result)
+    return {}
+
+
+def unmeasured(project: Project, rounds: list[RoundRuns]) -> list[str]:
+    """A sentence on every round whose RL used a reward model of which no health was measured."""
+    return [
+        f"Round {each.number}: RL used {reward}, and no health of it was measured as RL reads it."
+        for each in rounds
+        if (reward := each.input("rl", "reward")) is not None and not health_of(project, each)
+    ]
+
+
 def interval(found: Mapping[str, Any] | None) -> Interval | None:
     """An interval as kept in a result, without its count; people's win rates hold theirs one level down."""
     if not found:

@@ -14,6 +14,7 @@ from assent.store.tables import AssignmentRow, CompletionRow, JudgementRow, Pers
 from assent.store.tasks import completion_ids_of
 from assent.types.errors import DataError
 from assent.types.feedback import Assignment, Judgement, LabelKind
+from assent.types.messages import Message
 
 LEASE_SECONDS = 3600.0
 
@@ -206,6 +207,7 @@ def _assignments(
             idempotency_key=row.idempotency_key,
             submitted=row.state == "submitted",
             meta=prompts[tasks[row.task_id].prompt_id].meta,
+            messages=tuple(Message(m["role"], m["content"]) for m in prompts[tasks[row.task_id].prompt_id].messages),
         )
         for row in rows
     ]

@@ -17,9 +17,6 @@ WORLDS: Mapping[str, Callable[[], World]] = {world.name: world for world in (Hou
 """Name -> how to make the world in its default size."""
 
 
-TEMPLATES: Mapping[str, str] = {world.name: world.template for world in (Reviews, Summaries, Moderation)}
-"""Name -> how the world's texts put a prompt, where that is not the default of `prompts.template`."""
-
 FILES: Mapping[str, Callable[[int], Mapping[str, str]]] = {Moderation.name: moderation_files}
 """Name -> the files that a workspace of this task begins with: seed -> file's name -> text."""
 
@@ -37,4 +34,4 @@ def load_world(name: str) -> World:
     raise SettingsError(f"unknown world {name!r}", hint)
 
 
-__all__ = ["FILES", "TEMPLATES", "WORLDS", "load_world"]
+__all__ = ["FILES", "WORLDS", "load_world"]

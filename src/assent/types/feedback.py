@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from assent.types.messages import Message
+
 CRITERIA = ("helpful", "honest", "harmless")
 """What people are asked about an assistant's answers; a world may have criteria of its own (`WorldMarks`)."""
 
@@ -129,6 +131,7 @@ class Assignment:
     idempotency_key: str
     submitted: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)  # of the prompt, e.g. item and intent
+    messages: tuple[Message, ...] = ()  # the whole conversation, of which `prompt` is the last user's turn
 
 
 class AnyMarks(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -70,10 +71,12 @@ def test_of_equal_scores_hard_labels_make_no_pair_and_soft_ones_a_tie() -> None:
     hard = targets(OnlineDPOSettings(), 0.5, score=alike, finished=torch.ones(6, dtype=torch.bool))
     assert not hard.loss_mask.any() and hard.figures == {}
     soft = targets(OnlineDPOSettings(labels="soft"), 0.5, score=alike, finished=torch.ones(6, dtype=torch.bool))
-    # first against third: 0.5 · (½ - σ(1.5))
-    slope = 0.5 * (0.5 - 1 / (1 + math.exp(-1.5)))
+    # first against second, h = 0.5 · (2 - 1), and against third, 0.5 · (2 + 1): 0.5 · (½ - σ(h)), over 3 - 1
+    slope = 0.5 * (0.5 - 1 / (1 + math.exp(-0.5)) + 0.5 - 1 / (1 + math.exp(-1.5))) / 2
     torch.testing.assert_close(soft.advantages[0], torch.full((2,), slope))
-    assert soft.loss_mask.any(1).tolist() == [True, False, True] * 2
+    assert soft.loss_mask.any(1).tolist() == [True] * 6
+    # each pair pulls its two apart or together, and moves nothing beside: per rollout the slopes sum to 0
+    torch.testing.assert_close(soft.advantages[:, 0].view(2, 3).sum(1), torch.zeros(2), atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize("labels", ["hard", "soft"])
@@ -92,15 +95,16 @@ def test_its_gradient_is_that_of_the_offline_loss(labels: str) -> None:
     scores = experience.score.view(-1, GROUP)
     if labels == "hard":
         summed, ref, scores = summed[:1], ref[:1], scores[:1]  # the second prompt's are all alike
-    rows, best, worst = torch.arange(len(scores)), scores.argmax(1), scores.argmin(1)
-    if labels == "soft":
-        worst[1] = GROUP - 1  # of equals the last
-    pair = (summed[rows, best], summed[rows, worst], ref[rows, best], ref[rows, worst])
     if labels == "hard":
+        rows, best, worst = torch.arange(len(scores)), scores.argmax(1), scores.argmin(1)
+        pair = (summed[rows, best], summed[rows, worst], ref[rows, best], ref[rows, worst])
         loss, _, _ = dpo_loss(*pair, None, kl_coef, 0.0, len(rows))
-    else:
-        p = (scores[rows, best] - scores[rows, worst]).sigmoid()
-        loss, _, _ = dpo_loss_with_ties(*pair, p, None, kl_coef, len(rows))
+    else:  # every two of a group
+        places = list(itertools.combinations(range(GROUP), 2))
+        first, second = (torch.tensor(each) for each in zip(*places, strict=True))
+        pairs = [(table[:, first].flatten(), table[:, second].flatten()) for table in (summed, ref, scores)]
+        p = (pairs[2][0] - pairs[2][1]).sigmoid()
+        loss, _, _ = dpo_loss_with_ties(*pairs[0], *pairs[1], p, None, kl_coef, len(p))
     torch.testing.assert_close(by_ours, torch.autograd.grad(loss, leaf)[0], rtol=1e-12, atol=1e-15)
     assert (by_ours != 0).any()
     assert found.figures["dpo_loss"] == pytest.approx(float(loss.detach()), rel=1e-12)

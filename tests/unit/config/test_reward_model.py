@@ -45,8 +45,9 @@ def test_nobody_need_be_asked_where_a_file_says_it() -> None:
 
 
 def test_weights_per_criterion_are_read_and_written(tmp_path: Path) -> None:
-    dotted = load_settings([], [*TASK, "--reward.weights.helpful", "2", "--reward.weights.harmless", "0.5"])
-    table = load_settings([], [*TASK, "--reward.weights", "{helpful = 2, harmless = 0.5}"])
+    start = [*TASK, "--people.criteria-marks", "--reward-model.criteria", "['helpful', 'harmless']"]
+    dotted = load_settings([], [*start, "--reward.weights.helpful", "2", "--reward.weights.harmless", "0.5"])
+    table = load_settings([], [*start, "--reward.weights", "{helpful = 2, harmless = 0.5}"])
     assert dotted == table and dotted.reward.weights == {"helpful": 2.0, "harmless": 0.5}
     file = tmp_path / "settings.toml"
     file.write_text(dump_settings(dotted), encoding="utf-8")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
 
+from assent.cli.outcome import figure_lines
 from assent.pipeline import Outcome, run_loop
 from assent.report import render_report
 from assent.report.data import cleaned
 from assent.stages.figures import report_data, summary
 from assent.stages.judge import LABELLERS, collect_judgements
 from assent.stages.project import Project
+from assent.stages.rounds import health_of, rounds_so_far, unmeasured
 from assent.stages.sample import sample
-from assent.store import completions_of_run, get_run, list_promotions
+from assent.store import completions_of_run, get_run, list_promotions, register_artifact, start_run
+from assent.store.runs import finish_run
 from assent.training.loop import read_metrics
 from tests.unit.stages.conftest import OWN_REWARD, SIMULATED, MakeProject
 
@@ -29,6 +33,7 @@ KEYS = {
     "comparisons_per_round",
     "unpenalised",
     "penalised",
+    "measured",
     "promoted",
 }
 
@@ -69,6 +74,10 @@ def test_a_loop_half_done(judged: tuple[Project, Outcome]) -> None:
     # four completions make six pairs
     assert found["comparisons_per_round"] == [6 * count for count in found["rankings_per_round"]]
     assert len(found["promoted"]) == 2 and found["promoted"][1] is None
+    # figures that were measured are told, whatever became of the round
+    assert found["measured"] == {"round": 1, "promoted": found["promoted"][0]}
+    for name in ("people_win_rate", "gold_win_rate"):
+        assert 0.0 <= found[name]["low"] <= found[name]["high"] <= 1.0
     for name in ("unpenalised", "penalised"):
         assert all(math.isfinite(found[name][figure]) for figure in ("gold", "proxy", "kl"))
     evaluation = get_run(project.store, "round1-eval")
@@ -90,10 +99,10 @@ def test_the_report_of_a_loop_half_done(judged: tuple[Project, Outcome]) -> None
     assert (second["health"], second["verdict"], second["training"]) == (None, None, [])
     assert second["judgements"] == summary(project, outcome)["rankings_per_round"][1]
     assert list(data["criteria"]) == ["base", "round 1"]  # there were no demonstrations, so no SFT
-    assert (
-        "Preferred by simulated people" not in [tile["label"] for tile in data["headline"]]
-        or first["verdict"]["promoted"]
-    )
+    (people,) = (tile for tile in data["headline"] if tile["label"] == "Preferred by simulated people")
+    assert ("of round 1, not promoted" in people["detail"]) is not first["verdict"]["promoted"]
+    (said,) = (line for line in figure_lines(summary(project, outcome), True) if "by simulated people: " in line[20:60])
+    assert ("(of round 1, not promoted)" in said) is not first["verdict"]["promoted"]
     page = renders(project, outcome)
     assert "The people in this report are simulated" in page
 
@@ -170,9 +179,42 @@ def test_a_users_own_reward(scored: tuple[Project, Outcome]) -> None:
     assert "simulated" not in page.split("<details")[0]
 
 
+def test_the_health_shown_is_that_of_the_reward_model_that_was_used(make_project: MakeProject) -> None:
+    project = make_project(SIMULATED)
+    store = project.store
+    plain = project.settings.reward.model_dump(mode="json")
+    wary = {**plain, "pessimism": "worst-case"}
+    for name in ("own", "other", "third"):
+        register_artifact(store, "reward", name, f"artifacts/reward/{name}", artifact_id=f"reward-{name}")
+
+    def measured(run_id: str, reward: str, reading: dict[str, Any], accuracy: float) -> None:
+        start_run(store, run_id, "health", 1, {"reward": reading}, {"reward": reward})
+        finish_run(store, run_id, {"healthy": True, "accuracy": {"value": accuracy}})
+
+    def used(reward: str, reading: dict[str, Any]) -> float | None:
+        round = 1 + len(rounds_so_far(project))
+        start_run(store, f"round{round}-rl", "rl", round, {"reward": reading}, {"reward": reward})
+        last = rounds_so_far(project)[-1]
+        told = unmeasured(project, [last])
+        assert (told == []) is bool(health_of(project, last))
+        assert all(f"Round {round}: RL used {reward}, and no health" in line for line in told)
+        return health_of(project, last).get("accuracy", {}).get("value")
+
+    measured("round1-health", "reward-own", plain, 0.6)
+    assert health_of(project, rounds_so_far(project)[0])["accuracy"]["value"] == 0.6, "before RL"
+    measured("round1-health-abcdef", "reward-own", wary, 0.7)
+    measured("other-health", "reward-other", plain, 0.8)
+    start_run(store, "round1-rl", "rl", 1, {"reward": wary}, {"reward": "reward-own"})
+    assert health_of(project, rounds_so_far(project)[0])["accuracy"]["value"] == 0.7
+    assert used("reward-own", plain) == 0.6
+    assert used("reward-other", {**plain, "model": "reward-other"}) == 0.8
+    assert used("reward-other", wary) is None
+    assert used("reward-third", plain) is None
+
+
 def test_nothing_promoted_and_nothing_begun(make_project: MakeProject) -> None:
     project = make_project(SIMULATED)
     found = summary(project)
     assert found.keys() == KEYS
-    assert (found["promoted"], found["gold_win_rate"], found["kl"]) == ([], None, None)
+    assert (found["promoted"], found["gold_win_rate"], found["kl"], found["measured"]) == ([], None, None, None)
     assert "The loop has not begun." in renders(project, None)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from assent.config import RLOOSettings
+from assent.config import GRPOSettings, RLOOSettings
 from assent.rewards.scorer import CallableScorer
+from assent.training.experience import measure
 from assent.training.language_model import mean_nll
 from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.rl import RLTraining
@@ -60,6 +61,27 @@ def test_the_temperature_moves_and_the_trainer_moves_with_it(checkpoint: Built) 
     assert [row["temperature"] for row in rows] == pytest.approx([2.0, 1.7, 1.4, 1.1, 0.8, 0.5])
     assert all(row["mismatch_max"] < 1e-4 for row in rows)
     assert "temperature" not in on_policy(checkpoint("llama"), RLOOSettings(**FAST)).step(0, 0)
+
+
+def test_the_constant_of_a_mean_is_what_may_be_written_at_most(checkpoint: Built) -> None:
+    """Of Dr. GRPO: the generation budget, which in games is that of all turns together."""
+    training = on_policy(checkpoint("llama"), GRPOSettings(loss_mean="constant"))
+    rollouts = training._sample(0, 0)
+    sampling, p = training.sampling, training.parts
+    found = {}
+    for turns in (1, 3):
+        measured = measure(
+            rollouts, [0.0, 1.0] * (len(rollouts) // 2), p.policy, None, sampling, 2, training.compute, p.device, turns
+        )
+        e = measured.experience
+        assert e.max_new_tokens == turns * sampling.max_new_tokens
+        targets = p.algorithm.targets(e, 0.0)
+        targets = replace(targets, advantages=torch.ones_like(targets.advantages))
+        update = p.algorithm.losses(e.old_logprobs, None, None, e, targets, 1.0, len(rollouts))
+        found[turns] = float(update.policy_loss)
+        written = float(e.mask.sum())
+    assert found[1] == pytest.approx(-written / (len(rollouts) * sampling.max_new_tokens))
+    assert found[3] == pytest.approx(found[1] / 3)
 
 
 def far(path: Path, **bound: object) -> RLTraining:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from assent.tasks.household.facts import AVOID, BODY_INTENTS, GENERIC_PARTNERS, ITEMS, MILD
+from assent.tasks.household.facts import AVOID, BODY_INTENTS, GENERIC_PARTNERS, INTENTS, ITEMS, MILD
 from assent.tasks.household.pieces import PIECES, Piece, Role, caveat_piece, hazard_of
 from assent.tasks.household.reading import Sentence, fluency, sentences_of
 from assent.types.feedback import Marks
@@ -179,10 +179,12 @@ def marks(prompt: Prompt, completion: str) -> Marks:
     """Gold marks in [0, 1] for any text.
 
     Raises:
-        ValueError: the prompt is not one of this world (its meta lacks item or intent).
+        ValueError: the prompt is not one of this world (its meta lacks a known item or intent).
     """
-    if prompt.meta.get("item") not in ITEMS or "intent" not in prompt.meta:
-        raise ValueError(f"the household judge needs a household prompt with item and intent, got {dict(prompt.meta)}")
+    if prompt.meta.get("item") not in ITEMS or prompt.meta.get("intent") not in INTENTS:
+        raise ValueError(
+            f"the household judge needs a household prompt with a known item and intent, got {dict(prompt.meta)}"
+        )
     hazard, intent = hazard_of(prompt.meta), prompt.meta["intent"]
     sentences, words = sentences_of(completion)
     account = account_for(prompt, sentences)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from assent.config.worlds import TEMPLATES
 from assent.tasks.answered import AnsweredWorld, Author
 from assent.tasks.moderation import gold
 from assent.tasks.moderation.labelled import files, labelled_texts
@@ -27,7 +28,7 @@ class Moderation(AnsweredWorld):
     """
 
     name = "moderation"
-    template = "Comment: {prompt}\nReply:"
+    template = TEMPLATES[name]
 
     def __init__(self, documents: int = 12000, demonstrations: int = 3000) -> None:
         super().__init__(documents, demonstrations)

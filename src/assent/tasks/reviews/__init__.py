@@ -6,6 +6,7 @@ prefer. Nothing is shipped as a file: prompts, texts and the gold judge come fro
 
 from __future__ import annotations
 
+from assent.config.worlds import TEMPLATES
 from assent.tasks.reviews import corpus, gold
 from assent.types.feedback import WorldMarks
 from assent.types.messages import Prompt
@@ -19,7 +20,7 @@ class Reviews:
     """
 
     name = "reviews"
-    template = "{prompt}"  # the completion goes on where the prompt ends
+    template = TEMPLATES[name]
 
     def __init__(self, documents: int = 12000) -> None:
         if documents < 1:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from assent.config.worlds import TEMPLATES
 from assent.tasks.answered import AnsweredWorld, Author
 from assent.tasks.summaries import gold
 from assent.tasks.summaries.posts import prompts_of, train_post
@@ -19,7 +20,7 @@ class Summaries(AnsweredWorld):
     """The summaries world (implements `assent.types.protocols.World`)."""
 
     name = "summaries"
-    template = "Post: {prompt}\nSummary:"
+    template = TEMPLATES[name]
 
     def __init__(self, documents: int = 16000, demonstrations: int = 3000) -> None:
         super().__init__(documents, demonstrations)
