@@ -21,8 +21,8 @@ SECTION = Section(
     text="""
 Simulated people compare random pairs of shared items; the truth is known. *Bad people*: of 25, five guess and five give
 the opposite of what they find; Kendall's τ of the strengths with the true ones, and the area under the ROC curve with
-which the reliability tells the ten from the others. *A flood*: one of 20, who prefers the opposite, sends in 20 times as
-many answers as anybody else; the share of all pairs of items that the strengths order as the truth does, in plain
+which the reliability tells the ten from the others. *A flood*: one of 20, who prefers the opposite, sends in 20 times
+as many answers as anybody else; the share of all pairs of items that the strengths order as the truth does, in plain
 Bradley–Terry of all answers, with each person's share of the weight capped at twice an equal one, and in the model of
 people with that cap. *Opposed groups*: 14 people of one taste and 6 of another; the share of pairs ordered as the
 minority does. Means over the crowds drawn, and the worst of them; plain Bradley–Terry stands beside.
@@ -99,7 +99,7 @@ def test_one_person_who_floods(findings: Findings, extent: Extent) -> None:
 def flooded(seed: int) -> Crowd:
     """The last of 20 people prefers the opposite and answers 20 times as often."""
     skill = np.r_[np.full(19, 2.0), np.full(20, -2.0)]
-    drawn = shared_items(seed, skill, items=20, each=150)
+    drawn = shared_items(seed, skill, items=20, each=250)
     one = np.minimum(drawn.answers.people, 19)
     return replace(drawn, answers=replace(drawn.answers, people=one, person_ids=tuple(range(20))))
 

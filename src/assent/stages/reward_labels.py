@@ -161,14 +161,14 @@ def _examples_of_rankings(
         )
     completions, prompts = texts_of(project, given)
     sequences = {i: scorer.encode(prompts[i], completion.text) for i, completion in completions.items()}
-    weights = _weights(project, given, round)
+    weights = person_weights(project, given, round)
     made = (example_of_ranking(ranking, sequences, settings, weights[ranking.person_id]) for ranking in given)
     found = [example for example in made if example is not None]
     _require_differences(project, found, len(given))
     return found
 
 
-def _weights(project: Project, given: Sequence[Ranking], round: int) -> dict[int, float]:
+def person_weights(project: Project, given: Sequence[Ranking], round: int) -> dict[int, float]:
     """What each person's judgements count. Only held-out tasks are judged by several people, so they tell."""
     counts = Counter(ranking.person_id for ranking in given)
     settings = project.settings.reward_model
