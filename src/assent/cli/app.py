@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from assent.cli import best_of, init, inspection, lineage, loop, rank, single
+from assent.cli import best_of, init, inspection, lineage, loop, people, rank, single
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -50,7 +51,10 @@ _SETTINGS_COMMANDS = {
     ),
     "To look at": (inspection.settings,),
 }
-_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (rank.rank,)}
+_PLAIN_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "To look at": (lineage.lineage, inspection.doctor),
+    "For people": (rank.rank, people.people),
+}
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
     for _function in _functions:
