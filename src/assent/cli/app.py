@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assent.cli import best_of, init, inspection, lineage, loop, rank, single
+from assent.cli import best_of, exchange, init, inspection, lineage, loop, rank, single
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -50,7 +50,11 @@ _SETTINGS_COMMANDS = {
     ),
     "To look at": (inspection.settings,),
 }
-_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (rank.rank,)}
+_PLAIN_COMMANDS = {
+    "To look at": (lineage.lineage, inspection.doctor),
+    "For people": (rank.rank,),
+    "To other tools": (exchange.export, exchange.import_),
+}
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
     for _function in _functions:
@@ -58,4 +62,4 @@ for _panel, _functions in _SETTINGS_COMMANDS.items():
         app.command(_name, cls=SettingsCommand, epilog=EPILOG, rich_help_panel=_panel)(_function)
 for _panel, _plain in _PLAIN_COMMANDS.items():
     for _each in _plain:
-        app.command(_each.__name__, rich_help_panel=_panel)(_each)
+        app.command(_each.__name__.strip("_"), rich_help_panel=_panel)(_each)
