@@ -66,7 +66,7 @@ def prompt_messages(line: Line, name: str) -> Messages:
     value = line.fields.get(name)
     if not isinstance(value, list):
         return (Message("user", line.text(name)),)
-    messages = messages_of(line, value, f"field '{name}'")
+    messages = messages_of(line, value, name)
     if messages[-1].role not in ("user", "tool"):
         raise line.error(
             f"the last message of field '{name}' must be from the user, it is from '{messages[-1].role}'",
@@ -84,7 +84,7 @@ def completion_text(line: Line, name: str, prompt: Messages) -> str:
     value = line.fields.get(name)
     if not isinstance(value, list):
         return line.text(name)
-    messages = messages_of(line, value, f"field '{name}'")
+    messages = messages_of(line, value, name)
     if messages[:-1] and messages[:-1] != prompt:
         raise line.error(
             f"field '{name}' holds {len(messages)} messages, and the first ones are not the prompt",
@@ -106,22 +106,22 @@ def answer_of(line: Line, messages: Messages, name: str) -> str:
     return messages[-1].content
 
 
-def messages_of(line: Line, value: Sequence[Any], where: str) -> Messages:
+def messages_of(line: Line, value: Sequence[Any], name: str) -> Messages:
     """A list of `{"role", "content"}`; a message that has more (a tool call, say) is refused: it would be lost.
 
     Raises:
         DataError: naming the message.
     """
     if not value:
-        raise line.error(f"{where} is empty")
+        raise line.error(f"field '{name}' is empty")
     for index, each in enumerate(value):
         more = [key for key in each if key not in ("role", "content") and each[key]] if isinstance(each, dict) else []
         if more:
             raise line.error(
-                f"{where}[{index}] has '{more[0]}' beside role and content, which would be lost",
+                f"field '{name}[{index}]' has '{more[0]}' beside role and content, which would be lost",
                 "leave such rows out (--skip-bad), or write what matters of it into the content",
             )
-    return tuple(message_of(line, each, f"{where}[{index}]") for index, each in enumerate(value))
+    return tuple(message_of(line, each, f"{name}[{index}]") for index, each in enumerate(value))
 
 
 def number_of(line: Line, value: object, where: str) -> float:

@@ -6,17 +6,16 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast, get_args
 
-from assent.data.exchange.forms import Format, Messages, Reading, moment
+from assent.data.exchange.forms import Format, Reading, moment
 from assent.data.exchange.sinks import Columns, message_list
-from assent.data.files import message_of
 from assent.data.lines import Line, json_name
 from assent.store.judged import JudgedCompletion, JudgedTask, SourceRun, Verdict
 from assent.store.people import NewPerson
 from assent.store.tasks import PURPOSES
 from assent.types.feedback import Judgement, LabelKind, PersonKind
-from assent.types.messages import Prompt
+from assent.types.messages import Message, Prompt, Role
 from assent.types.rollout import FinishReason
 
 FORM = "judgement/1"  # counted up when a field is added
@@ -124,12 +123,12 @@ def _read(line: Line, reading: Reading) -> list[JudgedTask]:
 
 
 def _prompt(prompt: _Fields) -> Prompt:
-    values = prompt.listed("messages")
-    if not values:
-        raise prompt.error("messages", "is empty")
-    messages: Messages = tuple(
-        message_of(prompt.line, each, f"field '{prompt.name}.messages[{index}]'") for index, each in enumerate(values)
+    messages = tuple(
+        Message(cast(Role, each.one_of("role", get_args(Role))), each.text("content", empty=True))
+        for each in prompt.each("messages")
     )
+    if not messages:
+        raise prompt.error("messages", "is empty")
     meta = prompt.inner("meta")
     return Prompt(
         messages, prompt.one_of("split", ("train", "test")), {name: meta.text(name, empty=True) for name in meta.values}

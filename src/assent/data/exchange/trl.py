@@ -78,7 +78,7 @@ def conversation(line: Line, name: str) -> Messages:
     value = line.fields.get(name)
     if not isinstance(value, list):
         raise line.error(f"field '{name}' must be a list of messages, got {json_name(value)}")
-    messages = messages_of(line, value, f"field '{name}'")
+    messages = messages_of(line, value, name)
     if len(messages) < 2:
         raise line.error(f"field '{name}' holds an answer without a prompt before it")
     return messages
