@@ -32,4 +32,3 @@ def import_until(database: Path, file: Path, fatal: int) -> int:
             event.remove(Engine, "before_cursor_execute", count)
             event.remove(Engine, "commit", count)
     return executed
-
