@@ -56,9 +56,9 @@ def test_imports_are_learnt_where_they_are_named(workspace: Path, tmp_path: Path
 
     silent = assent("reward", cwd=workspace)
     assert silent.code == 3 and "round 1 has no tasks yet" in silent.err
-    wrong = assent("reward", "--people.imports", '["import-x"]', cwd=workspace)
+    wrong = assent("reward", "--people.imports", "import-x", cwd=workspace)
     assert wrong.code == 2 and "there is no such import" in wrong.err and name in wrong.err
-    learnt = assent("reward", "--people.imports", f'["{name}"]', "--force", "--json", cwd=workspace)
+    learnt = assent("reward", "--people.imports", name, "--force", "--json", cwd=workspace)
     assert learnt.code == 0, learnt.err
     assert "40 judgements, 40 of them imported" in learnt.err
     with Workspace.open(workspace).open_store() as store:

@@ -128,10 +128,10 @@ class PeopleSettings(Section):
         0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
     )
     overlap: int = Field(3, ge=2, description="people per held-out task, whose agreement is the reward model's ceiling")
-    imports: Literal["none", "all"] | list[str] = Field(
+    imports: str = Field(
         "none",
-        description="imported judgements that are learnt from beside the rounds' own, by the names that `assent import`"
-        " gave; each from the round on that it was imported for",
+        description="imported judgements that are learnt from beside the rounds' own: none, all, or the names that"
+        " `assent import` gave, with commas between; each from the round on that it was imported for",
     )
     criteria_marks: bool = Field(
         False, description="people also mark every completion per criterion, for reward_model.criteria"

@@ -19,13 +19,14 @@ def imported_runs(project: Project, round: int, first: int = 1) -> list[str]:
         return []
     runs = list_runs(project.store, kind=IMPORT)
     if wanted != "all":
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
         known = list(dict.fromkeys(name_of(run) for run in runs))
-        if unknown := [name for name in wanted if name not in known]:
+        if unknown := [name for name in names if name not in known]:
             raise SettingsError(
                 f"people.imports names '{unknown[0]}', and there is no such import",
                 f"there are {', '.join(known)}" if known else "bring judgements in with `assent import`",
             )
-        runs = [run for run in runs if name_of(run) in wanted]
+        runs = [run for run in runs if name_of(run) in names]
     return [run.id for run in runs if first <= run.round <= round]
 
 

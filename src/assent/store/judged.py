@@ -111,11 +111,11 @@ def judged_tasks(store: Store, selection: Selection, tokens: bool = False) -> It
         selection: which tasks.
         tokens: read the completions' tokens and how they were sampled too.
     """
-    judged = select(JudgementRow.task_id)
+    judged = select(JudgementRow.id).where(JudgementRow.task_id == TaskRow.id).exists()
     with store.read() as session:
         last = 0
         while True:
-            query = select(TaskRow.id).where(TaskRow.id > last, TaskRow.id.in_(judged), *selection.conditions())
+            query = select(TaskRow.id).where(TaskRow.id > last, judged, *selection.conditions())
             ids = list(session.scalars(query.order_by(TaskRow.id).limit(PAGE)))
             if not ids:
                 return
