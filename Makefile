@@ -23,7 +23,7 @@ help:
 	@echo "make test-all  every test; GPU tests are skipped without one"
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
-	@echo "make parity    our losses against those of TRL, which is installed apart"
+	@echo "make parity    our losses against those of TRL, which is installed apart, and our exports in its trainers"
 	@echo "make bench     tokens per second of training and sampling on this machine"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
@@ -64,7 +64,7 @@ TRL := trl==1.12.0
 	touch $@
 
 parity: .venv-parity/.installed
-	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py
+	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py tests/parity/test_trl_exchange.py
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from assent.cli import best_of, init, inspection, lineage, loop, people, rank, single
+from assent.cli import best_of, exchange, init, inspection, lineage, loop, people, rank, single
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ _SETTINGS_COMMANDS = {
 _PLAIN_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "To look at": (lineage.lineage, inspection.doctor),
     "For people": (rank.rank, people.people),
+    "To other tools": (exchange.export, exchange.import_),
 }
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
@@ -62,4 +63,4 @@ for _panel, _functions in _SETTINGS_COMMANDS.items():
         app.command(_name, cls=SettingsCommand, epilog=EPILOG, rich_help_panel=_panel)(_function)
 for _panel, _plain in _PLAIN_COMMANDS.items():
     for _each in _plain:
-        app.command(_each.__name__, rich_help_panel=_panel)(_each)
+        app.command(_each.__name__.strip("_"), rich_help_panel=_panel)(_each)

@@ -297,6 +297,8 @@ def _require_judged(project: Project, round: int) -> None:
     run_id = f"round{round}-sample"
     found = counts(project.store, [run_id])
     if found.tasks == 0:
+        if _imported(project, round):
+            return
         raise DataError(f"round {round} has no tasks yet", f"run `assent sample --round {round}` first")
     if found.submitted < found.wanted:
         who = "simulate" if project.settings.people.kind == "simulated" else "rank"
@@ -304,6 +306,13 @@ def _require_judged(project: Project, round: int) -> None:
             f"{found.wanted - found.submitted} of {found.wanted} judgements of round {round} are still missing",
             f"run `assent {who} --round {round}` first",
         )
+
+
+def _imported(project: Project, round: int) -> bool:
+    """Whether imports take the place of the rounds' own judgements."""
+    from assent.stages.imports import imported_runs
+
+    return bool(imported_runs(project, round))
 
 
 def _words(value: Any) -> str:

@@ -144,6 +144,11 @@ class PeopleSettings(Section):
         " disagree, where its scores are close, or the policy beside the initial one; random must have some",
     )
     candidates: int = Field(3, ge=2, description="sets of completions written for each task, where arms are to choose")
+    imports: str = Field(
+        "none",
+        description="imported judgements that are learnt from beside the rounds' own: none, all, or the names that"
+        " `assent import` gave, with commas between; each from the round on that it was imported for",
+    )
     criteria_marks: bool = Field(
         False, description="people also mark every completion per criterion, for reward_model.criteria"
     )

@@ -169,7 +169,7 @@ def _messages_of(line: Line) -> tuple[Message, ...]:
         raise line.error(f"field 'messages' must be a list, got {json_name(given)}", f"expected [{_MESSAGE_EXAMPLE}]")
     if not given:
         raise line.error("field 'messages' is empty", f"expected [{_MESSAGE_EXAMPLE}]")
-    messages = tuple(_message_of(line, value, f"messages[{index}]") for index, value in enumerate(given))
+    messages = tuple(message_of(line, value, f"messages[{index}]") for index, value in enumerate(given))
     if messages[-1].role != "user":
         raise line.error(
             f"the last of 'messages' must be from the user, it is from '{messages[-1].role}'",
@@ -178,7 +178,12 @@ def _messages_of(line: Line) -> tuple[Message, ...]:
     return messages
 
 
-def _message_of(line: Line, value: object, where: str) -> Message:
+def message_of(line: Line, value: object, where: str) -> Message:
+    """A message as `{"role", "content"}`; `where` names it in the error.
+
+    Raises:
+        DataError: it is no such object.
+    """
     if not isinstance(value, dict):
         raise line.error(f"{where} must be an object, got {json_name(value)}", f"expected {_MESSAGE_EXAMPLE}")
     for name in ("role", "content"):

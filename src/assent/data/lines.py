@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import gzip
 import json
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from assent.types.errors import DataError
 
@@ -22,10 +24,16 @@ class Line:
     file: Path
     number: int
     fields: dict[str, Any]
+    unit: str = "line"  # "row" of a table, "record" of a list
+
+    @property
+    def where(self) -> str:
+        """File and number, as messages begin."""
+        return f"{self.file}, {self.unit} {self.number}"
 
     def error(self, message: str, hint: str = "") -> DataError:
         """A `DataError` that names this line."""
-        return DataError(f"{self.file}, line {self.number}: {message}", hint)
+        return DataError(f"{self.where}: {message}", hint)
 
     def check_names(self, known: Collection[str]) -> None:
         """Other fields are let pass, as many data sets carry more than is needed; a misspelt one is not.
@@ -84,12 +92,12 @@ def read_jsonl(path: Path, example: str) -> Iterator[Line]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, text without its line end) of every line.
+    """(number from 1, text without its line end) of every line; a file that ends in `.gz` is unpacked on the way.
 
     Raises:
-        DataError: no such file, a folder, not readable, or a line that is not UTF-8.
+        DataError: no such file, a folder, not readable, a damaged archive, or a line that is not UTF-8.
     """
-    with _readable(path), path.open("rb") as stream:
+    with readable(path), open_bytes(path) as stream:
         for number, raw in enumerate(stream, start=1):
             if number == 1:
                 if raw.startswith(_UTF16_MARKS):
@@ -117,8 +125,18 @@ def json_name(value: object) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), "null")
 
 
+def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
+    """The file's bytes, unpacked if its name ends in `.gz`."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is read, as an error that names it.
+
+    Raises:
+        DataError: no such file, a folder, not readable, or a damaged archive.
+    """
     if path.is_dir():
         raise DataError(f"{path}: is a folder, not a file", "name a file in it")
     try:
@@ -127,6 +145,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path}: no such file", "check the path; it is read from where you started the command"
         ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is no whole gzip archive ({error})", "fetch or pack it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

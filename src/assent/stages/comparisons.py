@@ -10,13 +10,15 @@ from pathlib import Path
 from assent.config.preference import KTOSettings, PreferenceSettings
 from assent.data.chat import ChatFormat
 from assent.data.files import WrittenComparison, read_comparisons
+from assent.stages.imports import imported_runs
 from assent.stages.project import Project
 from assent.stages.reward_labels import read_rankings
-from assent.store import get_completions, get_prompts, hash_json
+from assent.store import Completion, get_completions, get_prompts, hash_json
 from assent.store.runs import finish_run
 from assent.training.order import permutation
 from assent.training.reference import Example
 from assent.types.errors import DataError, WorkspaceError
+from assent.types.rollout import FinishReason
 
 Tokens = tuple[int, ...]
 
@@ -151,12 +153,18 @@ def compared_in_file(
 def compared_by_people(project: Project, chat: ChatFormat, context: int, round: int, purpose: str) -> list[Compared]:
     """Every pair of every ranking of the rounds so far: the tokens as they were sampled, an end token only if written.
 
+    Of imported completions there is the text alone, or the tokens of another tokenizer: they are made into tokens here.
+
     Raises:
         DataError: prompt and completion do not fit into the context.
     """
     pairs = [pair for ranking in read_rankings(project, round, purpose) for pair in ranking.comparisons()]
     ids = sorted({i for pair in pairs for i in (pair.first_id, pair.second_id)})
-    tokens = {i: each.token_ids for i, each in zip(ids, get_completions(project.store, ids), strict=True)}
+    imported = set(imported_runs(project, round))
+    tokens = {
+        i: _imported_tokens(chat, each) if each.run_id in imported else each.token_ids
+        for i, each in zip(ids, get_completions(project.store, ids), strict=True)
+    }
     asked = sorted({pair.prompt_id for pair in pairs})
     encoded = project.encode(chat, get_prompts(project.store, asked), context)
     prompts = {i: tuple(each) for i, each in zip(asked, encoded, strict=True)}
@@ -173,6 +181,12 @@ def compared_by_people(project: Project, chat: ChatFormat, context: int, round: 
                 )
         compared.append(Compared(prompts[pair.prompt_id], tokens[first], tokens[second], pair.preference == 0.5))
     return compared
+
+
+def _imported_tokens(chat: ChatFormat, completion: Completion) -> Tokens:
+    """With an end token unless the completion was cut off."""
+    tokens = tuple(chat.completion_ids(completion.text))
+    return tokens if completion.finish_reason is FinishReason.STOP else tokens[:-1]
 
 
 def lesson_of(compared: Sequence[Compared], settings: PreferenceSettings, seed: int) -> Lesson:

@@ -13,9 +13,10 @@ from typing import Any
 from assent.data.samples import Sample, read_samples
 from assent.feedback import bradley_terry_weights, capped_weights, reliability_weights
 from assent.rewards.scorer import RewardModelScorer
+from assent.stages.imports import imported_runs, tell_unused
 from assent.stages.project import Project
 from assent.stages.sample import sample_run
-from assent.store import Completion, get_completions, get_prompts, judged_tasks, rankings
+from assent.store import Completion, counts, get_completions, get_prompts, judged_tasks, rankings
 from assent.store.runs import finish_run
 from assent.training.reward_examples import (
     Example,
@@ -49,6 +50,7 @@ def freeze_dataset(project: Project, round: int) -> str:
     run = project.begin(run_id, "dataset", round, ("people",))
     if run.done:
         return str(run.result["dataset"])
+    tell_unused(project)
     split = {purpose: read_rankings(project, round, purpose) for purpose in ("train", "holdout")}
 
     def write(folder: Path) -> None:
@@ -59,7 +61,13 @@ def freeze_dataset(project: Project, round: int) -> str:
     ids = [ranking.judgement_id for found in split.values() for ranking in found]
     card = {purpose: len(found) for purpose, found in split.items()}
     if not all(card.values()):
-        raise DataError(f"no judgements to learn from: {card}", "collect judgements first (`assent simulate` or rank)")
+        raise DataError(
+            f"no judgements to learn from: {card}",
+            "collect judgements first (`assent simulate` or rank), or bring some in (`assent import`, people.imports)",
+        )
+    if imported := imported_runs(project, round):
+        card["imported"] = counts(project.store, imported).submitted
+        project.progress.say(f"dataset: {len(ids)} judgements, {card['imported']} of them imported")
     name = project.keep("dataset", run_id, write, card, judgement_ids=ids)
     finish_run(project.store, run_id, {"dataset": name, **card})
     return name
@@ -99,8 +107,12 @@ def freeze_samples(project: Project, round: int, reward_run: str) -> str:
 
 
 def read_rankings(project: Project, round: int, purpose: str, first: int = 1) -> list[Ranking]:
-    """Every ranking of the rounds `first` to `round` for a purpose, in order of submission."""
-    return rankings(project.store, [sample_run(number) for number in range(first, round + 1)], purpose)
+    """Every ranking of the rounds `first` to `round` for a purpose, in order of submission.
+
+    Those of imports are among them if `people.imports` names them.
+    """
+    own = [sample_run(number) for number in range(first, round + 1)]
+    return rankings(project.store, [*own, *imported_runs(project, round, first)], purpose)
 
 
 def frozen_samples(project: Project, dataset: str, purpose: str) -> list[Sample]:
@@ -175,7 +187,7 @@ def person_weights(project: Project, given: Sequence[Ranking], round: int) -> di
     if settings.reliability == "none":
         return dict.fromkeys(counts, 1.0)
     if settings.reliability == "bradley-terry":
-        runs = [sample_run(number) for number in range(1, round + 1)]
+        runs = [*(sample_run(number) for number in range(1, round + 1)), *imported_runs(project, round)]
         judged = [each for each in judged_tasks(project.store, runs) if each.ranking.person_id in counts]
         found = bradley_terry_weights(judged, settings.influence_cap)
     else:

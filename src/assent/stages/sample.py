@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from assent.data.chat import ChatFormat
+from assent.data.holdout import is_held_out as of_holdout
 from assent.models.loading import context_length, load_causal_lm, stop_ids
 from assent.rollouts.collector import collect_rollouts
 from assent.rollouts.local import LocalGenerator
@@ -21,7 +22,6 @@ from assent.types.errors import SettingsError
 from assent.types.feedback import LabelKind
 from assent.types.messages import Prompt
 from assent.types.rollout import Rollout
-from assent.types.seeds import derive_seed
 
 
 @dataclass
@@ -181,8 +181,7 @@ def _write(project: Project, run_id: str, author: str, chosen: Sequence[int], co
 
 def is_held_out(project: Project, prompt: Prompt) -> bool:
     """True for the prompts whose judgements only ever measure the reward model; the same in every round."""
-    share = derive_seed(project.settings.seed, "holdout", prompt.text) / 2.0**63
-    return share < project.settings.people.holdout_share
+    return of_holdout(prompt, project.settings.seed, project.settings.people.holdout_share)
 
 
 def _choose_prompts(project: Project, round: int) -> list[int]:

@@ -15,7 +15,7 @@ from assent.store.artifacts import (
     record_promotion,
     register_artifact,
 )
-from assent.store.atomic import atomic_dir, translate_os_errors, write_atomic, write_json_atomic
+from assent.store.atomic import atomic_dir, atomic_file, translate_os_errors, write_atomic, write_json_atomic
 from assent.store.completions import Completion, add_completions, completions_of_run, get_completions
 from assent.store.database import Store
 from assent.store.dump import dump_rows
@@ -55,6 +55,7 @@ __all__ = [
     "ancestors",
     "artifact_id",
     "atomic_dir",
+    "atomic_file",
     "canonical_json",
     "completions_of_run",
     "counts",

@@ -19,7 +19,7 @@ from typing import Any
 from assent.store.faults import translate_os_errors
 from assent.store.hashing import canonical_json
 
-__all__ = ["atomic_dir", "translate_os_errors", "write_atomic", "write_json_atomic"]
+__all__ = ["atomic_dir", "atomic_file", "translate_os_errors", "write_atomic", "write_json_atomic"]
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -40,6 +40,32 @@ def write_atomic(path: Path, content: bytes | str) -> None:
                 os.fsync(stream.fileno())
             os.replace(aside, path)
             _fsync(path.parent)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(lock)
+
+
+@contextmanager
+def atomic_file(final: Path) -> Iterator[Path]:
+    """Write a file bit by bit aside and put it in place in one step; on any exception nothing remains of it.
+
+    Yields:
+        An empty sibling file to write into.
+
+    Raises:
+        WorkspaceError: full disk, read-only file system, no permission; also when the block itself meets them.
+    """
+    with translate_os_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final)
+        aside, lock = _claim(final, folder=False)
+        try:
+            yield aside
+            _fsync(aside)
+            os.replace(aside, final)
+            _fsync(final.parent)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise

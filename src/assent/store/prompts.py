@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 
@@ -58,6 +58,19 @@ def list_prompts(store: Store, split: str | None = None) -> list[tuple[int, Prom
         query = query.where(PromptRow.split == split)
     with store.read() as session:
         return [(row.id, _prompt(row)) for row in session.scalars(query)]
+
+
+def stream_prompts(store: Store, splits: Sequence[str], page: int = 1000) -> Iterator[Prompt]:
+    """All prompts of these splits in order of entry, a page in memory at a time."""
+    last = 0
+    with store.read() as session:
+        while True:
+            query = select(PromptRow).where(PromptRow.id > last, PromptRow.split.in_(splits))
+            rows = list(session.scalars(query.order_by(PromptRow.id).limit(page)))
+            yield from map(_prompt, rows)
+            if not rows:
+                return
+            last = rows[-1].id
 
 
 def _row(prompt: Prompt, content_hash: str) -> PromptRow:
