@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from assent.config.settings import PeopleSettings
+from assent.config.people import PeopleSettings
 from assent.types.feedback import (
     CRITERIA,
     AnyMarks,

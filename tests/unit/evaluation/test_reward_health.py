@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from assent.config.settings import HealthSettings, PeopleSettings
+from assent.config.people import PeopleSettings
+from assent.config.settings import HealthSettings
 from assent.evaluation import HealthReport, calibration_bins, check_reward_health
 from assent.feedback import Interval, calibrate_noise, make_crowd, pairwise_agreement
 from assent.types.feedback import Assignment, Comparison, LabelKind, Marks, Ranking

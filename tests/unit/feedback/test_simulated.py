@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from assent.config.settings import PeopleSettings
+from assent.config.people import PeopleSettings
 from assent.feedback import LOSS_OF_LABEL, SimulatedPerson, Temper, make_crowd, side_bias
 from assent.types.feedback import Assignment, LabelKind, Marks, WorldMarks
 
