@@ -1,1 +1,6 @@
-"""The pages: sign-in, judging, administration. Routes are thin; the rules live in `feedback` and `store`."""
+"""The feedback service: pages and an API in which people judge, on the same store that trains the models."""
+
+from assent.web.app import create_app
+from assent.web.service import Service
+
+__all__ = ["Service", "create_app"]

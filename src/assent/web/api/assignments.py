@@ -1,0 +1,256 @@
+"""Assignments: the next task, kept, drafted, submitted, declined."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, Field
+
+from assent.store.acts import decline, renew, save_draft, submit
+from assent.store.campaigns import list_campaigns
+from assent.store.queue import next_assignment
+from assent.store.secrets import sign
+from assent.store.sessions import Entrance
+from assent.store.shown import Shown, show_assignment
+from assent.types.feedback import STRENGTHS
+from assent.web.answers import Answer, to_answer, to_judgement
+from assent.web.entrance import JUDGE, Requires
+from assent.web.fields import LARGEST, Id, PathId, Sent, ShortText, readable, readable_all
+from assent.web.problems import Problem, answers
+from assent.web.service import Service, service_of
+
+router = APIRouter(prefix="/assignments", tags=["judging"])
+Judge = Annotated[Entrance, Depends(Requires(JUDGE))]
+Served = Annotated[Service, Depends(service_of)]
+REASON = "Assent-Reason"
+Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200), AfterValidator(readable)]
+
+
+class Wanted(Sent):
+    """Which task is wanted."""
+
+    campaign: Id | None = Field(None, description="by default the first that has something for this person")
+    beside: list[Id] = Field(
+        default_factory=list, max_length=10, description="assignments that are before them already"
+    )
+
+
+class Turn(BaseModel):
+    """One message of the conversation."""
+
+    role: str
+    content: str
+
+
+class Completion(BaseModel):
+    """One completion, in the slot in which it is shown."""
+
+    slot: int
+    text: str
+
+
+class CriterionOut(BaseModel):
+    """Something to mark every completion by."""
+
+    name: str
+    guideline: str
+
+
+class CampaignRef(BaseModel):
+    """Which campaign."""
+
+    id: int
+    title: str
+
+
+class DraftOut(BaseModel):
+    """What was typed, and its version."""
+
+    version: int
+    content: dict[str, Any]
+
+
+class AssignmentOut(BaseModel):
+    """A task before a person. It says nothing of who wrote what, or whether the answer is known."""
+
+    id: int
+    task_id: str = Field(description="the same for the same task, and says nothing else")
+    campaign: CampaignRef
+    kind: Literal["training", "qualification", "normal"]
+    conversation: list[Turn]
+    completions: list[Completion]
+    label: str
+    criteria: list[CriterionOut]
+    reasons: list[str]
+    flags: list[str]
+    strengths: list[str]
+    state: str
+    idempotency_key: str
+    expires_at: datetime
+    floor_seconds: float
+    draft: DraftOut | None
+    before: Answer | None = Field(description="what the person said before they took it back")
+
+
+class Renewed(BaseModel):
+    """When the lease runs out."""
+
+    expires_at: datetime
+
+
+class DraftIn(Sent):
+    """What is typed, and the version that it is based on: 0 for the first."""
+
+    version: int = Field(ge=0, le=LARGEST)
+    content: Annotated[dict[ShortText, Any], AfterValidator(readable_all)]
+
+
+class DraftConflict(Problem):
+    """Another tab or device saved meanwhile."""
+
+    draft: DraftOut | None = None
+
+
+class Feedback(BaseModel):
+    """What a training task teaches."""
+
+    right: bool
+    expected_ranks: list[int] = Field(description="by slot")
+    explanation: str
+
+
+class SubmittedOut(BaseModel):
+    """The judgement that is kept now."""
+
+    judgement_id: int
+    feedback: Feedback | None
+
+
+class Declined(Sent):
+    """Why the task is given back."""
+
+    reason: Literal["skip", "cannot-judge"] = "skip"
+
+
+@router.post(
+    "/next",
+    responses={
+        200: {"model": AssignmentOut},
+        204: {
+            "description": f"Nothing to judge now; the header {REASON} says why: paused, closed, not-for-you,"
+            " consent-needed, not-qualified, enough-held, nothing-open, others-must or no-campaign.",
+            "headers": {REASON: {"schema": {"type": "string"}}},
+        },
+        **answers(404),
+    },
+)
+def next_task(service: Served, entrance: Judge, wanted: Wanted) -> Response:
+    """The next task for the one who asks: one that they hold, or a new one, leased for 15 minutes."""
+    campaigns = [wanted.campaign] if wanted.campaign else [each.id for each in list_campaigns(service.store)]
+    reasons = []
+    for campaign in campaigns:
+        found = next_assignment(service.store, campaign, entrance.account, service.seed, wanted.beside)
+        if found.assignment_id is not None:
+            shown = show_assignment(service.store, found.assignment_id, entrance.account.person_id)
+            return JSONResponse(assignment_out(service, shown).model_dump(mode="json"))
+        reasons.append(found.reason)
+    return Response(status_code=204, headers={REASON: most_useful(reasons)})
+
+
+@router.get("/{assignment_id}", responses=answers(404))
+def read(service: Served, entrance: Judge, assignment_id: PathId) -> AssignmentOut:
+    """An assignment of one's own."""
+    return assignment_out(service, show_assignment(service.store, assignment_id, entrance.account.person_id))
+
+
+@router.post("/{assignment_id}/renew", responses=answers(404, 409))
+def renew_lease(service: Served, entrance: Judge, assignment_id: PathId) -> Renewed:
+    """Keep the lease for another 15 minutes."""
+    return Renewed(expires_at=renew(service.store, assignment_id, entrance.account.person_id))
+
+
+@router.put(
+    "/{assignment_id}/draft",
+    responses={
+        **answers(404),
+        409: {"model": DraftConflict, "description": "Saved elsewhere meanwhile (then with that draft), or submitted."},
+    },
+    response_model=DraftOut,
+)
+def draft(service: Served, entrance: Judge, assignment_id: PathId, sent: DraftIn) -> Response:
+    """Keep what is typed, so that another tab or device can go on with it."""
+    kept, found = save_draft(service.store, assignment_id, entrance.account.person_id, sent.version, sent.content)
+    out = DraftOut(version=found.version, content=dict(found.content))
+    if kept:
+        return JSONResponse(out.model_dump(mode="json"))
+    said = DraftConflict(
+        code="conflict",
+        error="another tab or device saved a draft of this task meanwhile",
+        hint="Choose which one to keep.",
+        draft=out,
+    )
+    return JSONResponse(said.model_dump(mode="json"), 409)
+
+
+@router.post("/{assignment_id}/submit", responses=answers(404, 409, 429))
+def submit_answer(
+    service: Served, entrance: Judge, assignment_id: PathId, answer: Answer, key: Key = ""
+) -> SubmittedOut:
+    """Record the judgement for good. The same `Idempotency-Key` again gives the same answer, however often."""
+    service.limits.take(service.limits.submit, f"submit:{entrance.account.id}")
+    person = entrance.account.person_id
+    shown = show_assignment(service.store, assignment_id, person)
+    judgement = to_judgement(answer, shown.order_shown, shown.label, shown.campaign.settings)
+    own = shown.idempotency_key if key in ("", key_out(service, shown.idempotency_key)) else f"sent:{person}:{key}"
+    found = submit(service.store, assignment_id, person, judgement, own)
+    feedback = None
+    if found.expected is not None and found.right is not None:
+        expected = [found.expected[place] for place in shown.order_shown]
+        feedback = Feedback(right=found.right, expected_ranks=expected, explanation=found.explanation)
+    return SubmittedOut(judgement_id=found.judgement_id, feedback=feedback)
+
+
+@router.post("/{assignment_id}/decline", status_code=204, responses=answers(404, 409))
+def decline_task(service: Served, entrance: Judge, assignment_id: PathId, sent: Declined) -> None:
+    """Give the task back to others: skipped, or it cannot be judged."""
+    decline(service.store, assignment_id, entrance.account.person_id, sent.reason)
+
+
+def assignment_out(service: Service, shown: Shown) -> AssignmentOut:
+    """What the browser may know of an assignment."""
+    asked = shown.campaign.settings
+    criteria = () if shown.purpose == "evaluate" else asked.criteria
+    kind = "normal" if shown.stage in ("", "hidden") else shown.stage
+    return AssignmentOut(
+        id=shown.id,
+        task_id=sign(service.secret, "task", shown.task_id)[:16],
+        campaign=CampaignRef(id=shown.campaign.id, title=asked.title),
+        kind=kind,
+        conversation=[Turn(role=each["role"], content=each["content"]) for each in shown.messages],
+        completions=[Completion(slot=slot, text=text) for slot, text in enumerate(shown.texts)],
+        label=shown.label.value,
+        criteria=[CriterionOut(name=each.name, guideline=each.guideline) for each in criteria],
+        reasons=list(asked.reasons),
+        flags=list(asked.flags),
+        strengths=list(STRENGTHS) if len(shown.texts) == 2 else [],
+        state=shown.state,
+        idempotency_key=key_out(service, shown.idempotency_key),
+        expires_at=shown.expires_at,
+        floor_seconds=asked.floor_seconds,
+        draft=None if shown.draft is None else DraftOut(version=shown.draft.version, content=dict(shown.draft.content)),
+        before=None if shown.before is None else to_answer(shown.before),
+    )
+
+
+def key_out(service: Service, key: str) -> str:
+    """An assignment's key as the browser sees it: the key itself names the task."""
+    return sign(service.secret, "key", key)
+
+
+def most_useful(reasons: list[str]) -> str:
+    """Of several campaigns' reasons, the one that a person can do most about."""
+    order = ("consent-needed", "enough-held", "nothing-open", "others-must", "not-qualified", "not-for-you", "paused")
+    return next((reason for reason in order if reason in reasons), reasons[0] if reasons else "no-campaign")

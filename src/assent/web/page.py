@@ -1,0 +1,54 @@
+"""Pages: templates with what each of them needs, and errors as pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from assent.store.sessions import Entrance
+from assent.web.entrance import may, who
+
+HERE = Path(__file__).parent
+_templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(
+    request: Request, template: str, entrance: Entrance | None = None, code: int = 200, /, **values: Any
+) -> HTMLResponse:
+    """A page from its template, which is also given `entrance`, `account`, `csrf`, `may(right)` and `path`."""
+    context = {
+        "request": request,
+        "path": request.url.path,
+        "entrance": entrance,
+        "account": None if entrance is None else entrance.account,
+        "csrf": "" if entrance is None else entrance.csrf,
+        "may": lambda right: entrance is not None and may(entrance, right),
+        **values,
+    }
+    return HTMLResponse(_templates.get_template(template).render(context), code)
+
+
+def error_page(request: Request, status: int, error: str, hint: str, headers: dict[str, str] | None = None) -> Response:
+    """An error in the form of a page; who is not signed in is led to the sign-in."""
+    if status == 401 and request.method == "GET":
+        return RedirectResponse("/sign-in", 303)
+    answer = page(request, "error.html", _entrance(request), status, error=error, hint=hint, status=status)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _entrance(request: Request) -> Entrance | None:
+    try:
+        return who(request)
+    except Exception:  # the store may be what failed
+        return None
