@@ -35,6 +35,7 @@ class Desk {
   constructor() {
     this.current = null;  // {task, work, view, dock, draft, seconds}
     this.held = [];  // tasks leased ahead
+    this.judged = 0;  // in this visit
     this.done = [];  // submissions of this visit, newest last: {key, id, task, content, judgement}
     this.patience = new Patience((trouble) => this.showLink(trouble));
     this.outbox = new Outbox({
@@ -263,6 +264,7 @@ class Desk {
     if (current.task.kind === "training") return this.submitTraining(current, item);
     current.draft.close();
     this.done.push({ ...item, judgement: null });
+    this.judged += 1;
     this.outbox.put(item);
     await this.advance();
   }
@@ -347,6 +349,7 @@ class Desk {
       if (!id) return toast("There is nothing to undo.");
       const answer = await request("POST", `/judgements/${id}/undo?rendered=true`);
       if (last) this.done.pop();
+      this.judged -= 1;
       const busy = this.current;
       if (busy) { busy.draft.send(); this.held.unshift({ ...busy.task, draft: { version: busy.draft.version, content: toContent(busy) } }); }
       this.leave();
@@ -453,11 +456,12 @@ class Desk {
   paintHead() {
     const { task } = this.current;
     part("title").textContent = edited ? "Changing a past judgement" : task.kind === "training" ? `Training: ${task.campaign?.title ?? ""}` : task.campaign?.title ?? "Judging";
-    const [done, wanted] = [task.done ?? 0, task.wanted ?? 0];
+    const [before, open] = [Number(root.dataset.done), Number(root.dataset.open)];
+    const [done, wanted] = [before + this.judged, before + Math.max(open, this.judged)];
     part("progress").hidden = !wanted || Boolean(edited);
     part("progress").querySelector("progress").max = Math.max(1, wanted);
-    part("progress").querySelector("progress").value = Math.min(wanted, done + this.outbox.waiting.length);
-    part("progress").querySelector("span").textContent = `${Math.min(wanted, done + this.outbox.waiting.length)} of ${wanted}`;
+    part("progress").querySelector("progress").value = done;
+    part("progress").querySelector("span").textContent = `${done} of ${wanted}`;
     this.paint();
   }
 
@@ -554,7 +558,7 @@ function lacking({ work, task }) {
 }
 
 function words(ranking) {
-  return ranking.groups.map((group) => group.map((slot) => slot + 1).join(" = ")).join(" › ");
+  return ranking.groups.map((group) => group.map((slot) => slot + 1).join(" = ")).join(" > ");
 }
 
 function summary(task, content) {
