@@ -14,6 +14,7 @@ from assent.store.checks import agreement
 from assent.store.database import Store
 from assent.store.judgements import Judgements, judgement_of, require_fit, row_of
 from assent.store.leases import lock_tasks, require_room
+from assent.store.progress import standing_of
 from assent.store.queue import LEASE_SECONDS, campaign_of, require_own
 from assent.store.revisions import frozen_in, is_current, newest, note_whether_open
 from assent.store.service_tables import DraftRow, GoldTaskRow
@@ -33,6 +34,7 @@ class Submitted:
     expected: tuple[int, ...] | None = None  # the expected ranks, in the task's own order
     explanation: str = ""
     right: bool | None = None  # ordered as expected
+    stage: str = "queue"  # what comes next: training, qualification, queue, or failed where they did not qualify
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,15 @@ def submit(store: Store, assignment_id: int, person_id: int, judgement: Judgemen
         if row.state != "submitted":
             _require_time(store, row, judgement, campaign_of(session, task).settings.floor_seconds)
     number = Judgements(store).submit(assignment_id, judgement, key)
-    if gold is None or gold.stage != "training":
+    if gold is None or gold.stage == "hidden":
         return Submitted(number)
+    stage = standing_of(store, gold.campaign_id, person_id).stage
+    if gold.stage != "training":
+        return Submitted(number, stage=stage)
     with store.read() as session:
         kept = judgement_of(session.get_one(JudgementRow, number))
     right, total = agreement(gold.ranks, kept.ranks)
-    return Submitted(number, tuple(gold.ranks), gold.explanation, right == total)
+    return Submitted(number, tuple(gold.ranks), gold.explanation, right == total, stage)
 
 
 def decline(store: Store, assignment_id: int, person_id: int, why: str) -> None:
@@ -254,5 +259,5 @@ def _require_time(store: Store, row: AssignmentRow, judgement: Judgement, floor:
     if passed < floor:
         raise DataError(
             f"too quick: this campaign asks for at least {floor:g} seconds, and {passed:.1f} have passed",
-            "Read all of them, then submit again.",
+            f"Read all of them, then submit again in {floor - passed:.0f} seconds or later.",
         )

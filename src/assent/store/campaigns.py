@@ -239,8 +239,14 @@ def give_consent(store: Store, campaign_id: int, person_id: int, consent_version
             )
 
 
-def has_consented(session: Session, campaign: Campaign, person_id: int) -> bool:
+def consented(store: Store, campaign: Campaign, person_id: int) -> bool:
     """True if the person agreed to the newest texts, or there are none."""
+    with store.read() as session:
+        return has_consented(session, campaign, person_id)
+
+
+def has_consented(session: Session, campaign: Campaign, person_id: int) -> bool:
+    """The same, inside a transaction."""
     consent, guidelines = campaign.versions()
     if consent == guidelines == 0:
         return True

@@ -134,8 +134,19 @@ def remove_gold(store: Store, campaign_id: int, task_id: int, by: int | None = N
 
 def open_gold(session: Session, campaign_id: int, stage: str, person_id: int) -> TaskRow | None:
     """The first gold task of this stage that the person has neither judged nor declined, nor holds."""
+    return _gold_without(session, campaign_id, stage, person_id, ("leased", "submitted", "declined"))
+
+
+def unjudged_gold(session: Session, campaign_id: int, stage: str, person_id: int) -> TaskRow | None:
+    """The first gold task of this stage that the person has neither judged nor declined."""
+    return _gold_without(session, campaign_id, stage, person_id, ("submitted", "declined"))
+
+
+def _gold_without(
+    session: Session, campaign_id: int, stage: str, person_id: int, states: Sequence[str]
+) -> TaskRow | None:
     had = exists().where(
-        AssignmentRow.task_id == TaskRow.id, AssignmentRow.person_id == person_id, AssignmentRow.state != "expired"
+        AssignmentRow.task_id == TaskRow.id, AssignmentRow.person_id == person_id, AssignmentRow.state.in_(states)
     )
     query = (
         select(TaskRow)

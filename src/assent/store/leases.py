@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from assent.store.queries import batches
 from assent.store.tables import AssignmentRow, TaskRow
-from assent.types.errors import ConflictError, DataError
+from assent.types.errors import DataError, LeaseLostError
 from assent.types.seeds import derive_seed
 
 
@@ -113,7 +113,7 @@ def require_room(session: Session, row: AssignmentRow, task: TaskRow, now: datet
     if _is_live(row, now):
         return
     if count_others(session, [task.id], row.person_id, now).get(task.id, 0) >= task.overlap:
-        raise ConflictError(
+        raise LeaseLostError(
             f"the lease of assignment {row.id} ran out, and task {task.id} was given to someone else",
             "This judgement was not recorded; go on with another task.",
         )

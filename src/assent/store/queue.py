@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from assent.store.accounts import Account
 from assent.store.campaigns import Campaign, checks_run, has_consented, read_campaign
-from assent.store.checks import answers_right, open_gold, repeat_for
+from assent.store.checks import answers_right, open_gold, repeat_for, unjudged_gold
 from assent.store.database import Store
 from assent.store.leases import take_leases
 from assent.store.service_tables import CampaignRow, CampaignRunRow, GoldTaskRow, MemberRow
@@ -140,6 +140,8 @@ class _Walk:
             task = open_gold(self.session, self.campaign.id, stage, self.member.person_id)
             if task is not None:
                 return self._lease(task) or "nothing-open"
+            if unjudged_gold(self.session, self.campaign.id, stage, self.member.person_id) is not None:
+                return "enough-held"  # the last ones are before them: what comes of those decides
             if stage == "training":
                 self.member.stage = "qualification"
             else:

@@ -42,6 +42,10 @@ class ConflictError(DataError):
     """It does not go with what is there by now: frozen, changed by someone else, or done before."""
 
 
+class LeaseLostError(ConflictError):
+    """A lease ran out, and the task was given to someone else."""
+
+
 class NotAllowedError(DataError):
     """The one who asks may not do this."""
 

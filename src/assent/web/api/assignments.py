@@ -142,6 +142,7 @@ class SubmittedOut(BaseModel):
 
     judgement_id: int
     feedback: Feedback | None
+    stage: Literal["training", "qualification", "queue", "failed"] = Field(description="what comes next")
 
 
 class Declined(Sent):
@@ -236,7 +237,7 @@ def submit_answer(
     if found.expected is not None and found.right is not None:
         expected = [found.expected[place] for place in shown.order_shown]
         feedback = Feedback(right=found.right, expected_ranks=expected, explanation=found.explanation)
-    return SubmittedOut(judgement_id=found.judgement_id, feedback=feedback)
+    return SubmittedOut.model_validate({"judgement_id": found.judgement_id, "feedback": feedback, "stage": found.stage})
 
 
 @router.post("/{assignment_id}/decline", status_code=204, responses=answers(404, 409))

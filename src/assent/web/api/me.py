@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -9,15 +10,16 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from assent.store.acts import edit, own_judgement, past_judgements, undo
-from assent.store.campaigns import Campaign, get_campaign, give_consent, list_campaigns
-from assent.store.progress import progress_of
+from assent.store.campaigns import Campaign, consented, give_consent, list_campaigns
+from assent.store.progress import progress_of, standing_of
 from assent.store.sessions import Entrance
 from assent.store.shown import show_assignment
 from assent.web.answers import Answer, to_answer, to_judgement
-from assent.web.api.assignments import AssignmentOut, Judge, Rendered, Served, assignment_out
+from assent.web.api.assignments import AssignmentOut, CriterionOut, Judge, Rendered, Served, assignment_out
 from assent.web.entrance import RIGHTS, SELF, Requires, may
 from assent.web.fields import LARGEST, Before, PageSize, PathId, Sent
 from assent.web.problems import answers
+from assent.web.service import Service
 
 router = APIRouter(tags=["judging"])
 Self = Annotated[Entrance, Depends(Requires(SELF))]
@@ -83,6 +85,18 @@ class TextOut(BaseModel):
     text: str
 
 
+class StandingOut(BaseModel):
+    """How far one has come in a campaign."""
+
+    stage: str = Field(description="what comes next: training, qualification, queue, or failed (not qualified)")
+    done: int
+    open: int = Field(description="tasks of the campaign that still want somebody's judgement")
+    asked: int = Field(description="qualification tasks")
+    answered: int
+    right: float | None = Field(description="share of pairs in these that were ordered as expected, once all are done")
+    needed: float
+
+
 class MyCampaign(BaseModel):
     """A campaign as those see it who judge in it."""
 
@@ -91,7 +105,9 @@ class MyCampaign(BaseModel):
     state: str
     consent: TextOut | None
     guidelines: TextOut | None
-    criteria: list[dict[str, str]]
+    criteria: list[CriterionOut]
+    consented: bool = Field(description="to the newest texts, or there are none")
+    standing: StandingOut
 
 
 class ConsentIn(Sent):
@@ -172,25 +188,34 @@ def edit_judgement(service: Served, entrance: Judge, judgement_id: PathId, answe
 def my_campaigns(service: Served, entrance: Judge) -> list[MyCampaign]:
     """The campaigns that one may judge in."""
     groups = set(entrance.account.groups)
-    return [my_campaign_out(each) for each in list_campaigns(service.store) if set(each.settings.groups) <= groups]
+    person = entrance.account.person_id
+    return [
+        my_campaign_out(service, each, person)
+        for each in list_campaigns(service.store)
+        if set(each.settings.groups) <= groups
+    ]
 
 
 @router.post("/me/campaigns/{campaign_id}/consent", status_code=204, responses=answers(404, 409))
 def consent(service: Served, entrance: Judge, campaign_id: PathId, sent: ConsentIn) -> None:
     """Agree to a campaign's texts as they are now."""
-    get_campaign(service.store, campaign_id)
     person = entrance.account.person_id
     give_consent(service.store, campaign_id, person, sent.consent_version, sent.guidelines_version)
 
 
-def my_campaign_out(campaign: Campaign) -> MyCampaign:
-    """What annotators may know of a campaign."""
+def my_campaign_out(service: Service, campaign: Campaign, person_id: int) -> MyCampaign:
+    """What annotators may know of a campaign, and of themselves in it."""
     texts = {kind: TextOut(version=text.version, text=text.text) for kind, text in campaign.texts.items()}
+    standing = asdict(standing_of(service.store, campaign.id, person_id))
+    if standing["answered"] < standing["asked"]:
+        standing["right"] = None  # told task by task, it would give the answers away
     return MyCampaign(
         id=campaign.id,
         title=campaign.settings.title,
         state=campaign.state,
         consent=texts.get("consent"),
         guidelines=texts.get("guidelines"),
-        criteria=[{"name": each.name, "guideline": each.guideline} for each in campaign.settings.criteria],
+        criteria=[CriterionOut(name=each.name, guideline=each.guideline) for each in campaign.settings.criteria],
+        consented=consented(service.store, campaign, person_id),
+        standing=StandingOut(**standing),
     )

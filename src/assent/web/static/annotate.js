@@ -271,8 +271,9 @@ class Desk {
 
   answered(item, answer) {
     const entry = this.done.find((other) => other.key === item.key);
-    if (entry) entry.judgement = answer.judgement_id ?? answer.id;
+    if (entry) entry.judgement = answer.judgement_id;
     channel?.postMessage({ submitted: item.id });
+    if (item.task.kind === "qualification" && ["queue", "failed"].includes(answer.stage)) return location.assign(`/qualification/${item.task.campaign.id}`);
     if (!this.current && !this.outbox.waiting.length && !root.querySelector(".verdict")) this.advance();
   }
 
