@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from assent.store.campaigns import checks_run, read_campaign
@@ -58,7 +58,7 @@ class Standing:
     Attributes:
         stage: what comes next: training, qualification, queue, or failed where they did not qualify.
         done: their judgements in it as they stand, checks included.
-        open: its tasks that still want somebody's judgement.
+        open: its tasks that still want somebody's judgement, but for those that they judged or declined.
         asked: qualification tasks there are.
         answered: of these, judged by them.
         right: the share of pairs in these that they ordered as expected; None before the first.
@@ -85,7 +85,13 @@ def standing_of(store: Store, campaign_id: int, person_id: int) -> Standing:
         runs = [*campaign.run_ids, checks_run(campaign_id)]
         done = select(func.count()).select_from(AssignmentRow).join(TaskRow, TaskRow.id == AssignmentRow.task_id)
         done = done.where(AssignmentRow.person_id == person_id, AssignmentRow.state == "submitted")
-        wanted = select(func.count()).where(TaskRow.run_id.in_(campaign.run_ids), TaskRow.is_open.is_(True))
+        had = exists().where(
+            AssignmentRow.task_id == TaskRow.id,
+            AssignmentRow.person_id == person_id,
+            AssignmentRow.state.in_(("submitted", "declined")),
+        )
+        wanted = select(func.count()).select_from(TaskRow)
+        wanted = wanted.where(TaskRow.run_id.in_(campaign.run_ids), TaskRow.is_open.is_(True), ~had)
         asked = select(func.count()).where(GoldTaskRow.campaign_id == campaign_id, GoldTaskRow.stage == "qualification")
         answered = (
             select(func.count())

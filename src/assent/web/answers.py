@@ -60,7 +60,7 @@ def to_judgement(answer: Answer, order: Sequence[int], label: LabelKind, asked: 
     for marks in answer.marks:
         _require_known("marks", list(marks), [criterion.name for criterion in asked.criteria])
     for span in answer.spans:
-        _require_known("spans", [span.tag], [*asked.reasons, *asked.flags])
+        _require_known("spans", [span.tag] if span.tag else [], [*asked.reasons, *asked.flags])
         if span.slot >= count:
             raise DataError(f"spans: there is no slot {span.slot}")
     try:

@@ -29,6 +29,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",  # with no-referrer, browsers send forms with the origin "null"
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "X-DNS-Prefetch-Control": "off",  # links in a model's text are not looked up before they are followed
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
@@ -67,8 +68,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers[name] = value
-                if not static:
-                    headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
             await send(message)
 
         refusal = self._refusal(Headers(scope=scope))

@@ -8,9 +8,12 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from assent.store.sessions import Entrance
+from assent.types.feedback import Judgement, LabelKind
 from assent.web.entrance import may, who
+from assent.web.rendering import plain, render
 
 HERE = Path(__file__).parent
 _templates = Environment(
@@ -38,6 +41,15 @@ def page(
     return HTMLResponse(_templates.get_template(template).render(context), code)
 
 
+def order_shown(judgement: Judgement) -> str:
+    """What a person said, by the numbers that they saw: "2 > 1 = 3"."""
+    ranks = [judgement.ranks[place] for place in judgement.order_shown]
+    groups = [
+        " = ".join(str(slot + 1) for slot, other in enumerate(ranks) if other == rank) for rank in sorted(set(ranks))
+    ]
+    return " > ".join(groups[:1] if judgement.label is LabelKind.BEST_OF_K else groups)
+
+
 def error_page(request: Request, status: int, error: str, hint: str, headers: dict[str, str] | None = None) -> Response:
     """An error in the form of a page; who is not signed in is led to the sign-in."""
     if status == 401 and request.method == "GET":
@@ -52,3 +64,8 @@ def _entrance(request: Request) -> Entrance | None:
         return who(request)
     except Exception:  # the store may be what failed
         return None
+
+
+_templates.filters["markdown"] = lambda text: Markup(render(text))  # sanitised by the last step of rendering
+_templates.filters["order_shown"] = order_shown
+_templates.filters["plain"] = lambda text: Markup(plain(text))

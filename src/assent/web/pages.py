@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from assent.store.accounts import get_account, password_hash_of, set_password
 from assent.store.sessions import Entrance, look_at_link, sign_in, sign_out, use_link
 from assent.types.errors import AssentError, NotAllowedError
-from assent.web.entrance import JUDGE, SELF, Requires, drop_session, require_same_origin, set_session, who
+from assent.web.entrance import SELF, Requires, drop_session, require_same_origin, set_session, who
 from assent.web.page import page
 from assent.web.passwords import hash_password, is_password
 from assent.web.problems import status_of
@@ -19,18 +19,6 @@ from assent.web.service import Service, service_of
 router = APIRouter(include_in_schema=False)
 Served = Annotated[Service, Depends(service_of)]
 Field = Annotated[str, Form(max_length=1000)]
-
-
-@router.get("/")
-def home(request: Request, entrance: Annotated[Entrance, Depends(Requires(SELF))]) -> Response:
-    """Where one starts: the tasks, or what one may read."""
-    return page(request, "home.html", entrance)
-
-
-@router.get("/annotate")
-def annotate(request: Request, entrance: Annotated[Entrance, Depends(Requires(JUDGE))]) -> Response:
-    """The annotator's page."""
-    return page(request, "annotate.html", entrance)
 
 
 @router.get("/sign-in")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -15,16 +15,21 @@ from assent.store.queue import next_assignment
 from assent.store.secrets import sign
 from assent.store.sessions import Entrance
 from assent.store.shown import Shown, show_assignment
+from assent.types.errors import DataError
 from assent.types.feedback import STRENGTHS
 from assent.web.answers import Answer, to_answer, to_judgement
+from assent.web.differences import render_difference
 from assent.web.entrance import JUDGE, Requires
 from assent.web.fields import LARGEST, Id, PathId, Sent, ShortText, readable, readable_all
 from assent.web.problems import Problem, answers
+from assent.web.rendering import render
 from assent.web.service import Service, service_of
 
 router = APIRouter(prefix="/assignments", tags=["judging"])
 Judge = Annotated[Entrance, Depends(Requires(JUDGE))]
 Served = Annotated[Service, Depends(service_of)]
+Rendered = Annotated[bool, Query(description="with every text as safe HTML, too")]
+Slot = Annotated[int, Query(ge=0, le=5)]
 REASON = "Assent-Reason"
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200), AfterValidator(readable)]
 
@@ -36,6 +41,7 @@ class Wanted(Sent):
     beside: list[Id] = Field(
         default_factory=list, max_length=10, description="assignments that are before them already"
     )
+    rendered: bool = Field(False, description="with every text as safe HTML, too")
 
 
 class Turn(BaseModel):
@@ -43,6 +49,7 @@ class Turn(BaseModel):
 
     role: str
     content: str
+    html: str | None = Field(None, description="the content as safe HTML, where it was asked for")
 
 
 class Completion(BaseModel):
@@ -50,6 +57,7 @@ class Completion(BaseModel):
 
     slot: int
     text: str
+    html: str | None = Field(None, description="the text as safe HTML, where it was asked for")
 
 
 class CriterionOut(BaseModel):
@@ -93,6 +101,13 @@ class AssignmentOut(BaseModel):
     floor_seconds: float
     draft: DraftOut | None
     before: Answer | None = Field(description="what the person said before they took it back")
+
+
+class Difference(BaseModel):
+    """Two completions as safe HTML: `del` around what only the left has, `ins` around what only the right has."""
+
+    left: str
+    right: str
 
 
 class Renewed(BaseModel):
@@ -156,15 +171,26 @@ def next_task(service: Served, entrance: Judge, wanted: Wanted) -> Response:
         found = next_assignment(service.store, campaign, entrance.account, service.seed, wanted.beside)
         if found.assignment_id is not None:
             shown = show_assignment(service.store, found.assignment_id, entrance.account.person_id)
-            return JSONResponse(assignment_out(service, shown).model_dump(mode="json"))
+            return JSONResponse(assignment_out(service, shown, wanted.rendered).model_dump(mode="json"))
         reasons.append(found.reason)
     return Response(status_code=204, headers={REASON: most_useful(reasons)})
 
 
 @router.get("/{assignment_id}", responses=answers(404))
-def read(service: Served, entrance: Judge, assignment_id: PathId) -> AssignmentOut:
+def read(service: Served, entrance: Judge, assignment_id: PathId, rendered: Rendered = False) -> AssignmentOut:
     """An assignment of one's own."""
-    return assignment_out(service, show_assignment(service.store, assignment_id, entrance.account.person_id))
+    shown = show_assignment(service.store, assignment_id, entrance.account.person_id)
+    return assignment_out(service, shown, rendered)
+
+
+@router.get("/{assignment_id}/difference", responses=answers(404))
+def difference(service: Served, entrance: Judge, assignment_id: PathId, left: Slot = 0, right: Slot = 1) -> Difference:
+    """Where the completions in two slots differ, word by word."""
+    texts = show_assignment(service.store, assignment_id, entrance.account.person_id).texts
+    if max(left, right) >= len(texts):
+        raise DataError(f"there is no slot {max(left, right)}", f"The slots are 0 to {len(texts) - 1}.")
+    one, other = render_difference(texts[left], texts[right])
+    return Difference(left=one, right=other)
 
 
 @router.post("/{assignment_id}/renew", responses=answers(404, 409))
@@ -220,8 +246,9 @@ def decline_task(service: Served, entrance: Judge, assignment_id: PathId, sent: 
     decline(service.store, assignment_id, entrance.account.person_id, sent.reason)
 
 
-def assignment_out(service: Service, shown: Shown) -> AssignmentOut:
-    """What the browser may know of an assignment."""
+def assignment_out(service: Service, shown: Shown, rendered: bool = False) -> AssignmentOut:
+    """What the browser may know of an assignment, with every text as safe HTML if it asks for that."""
+    html = render if rendered else lambda _text: None
     asked = shown.campaign.settings
     criteria = () if shown.purpose == "evaluate" else asked.criteria
     kind = "normal" if shown.stage in ("", "hidden") else shown.stage
@@ -230,8 +257,10 @@ def assignment_out(service: Service, shown: Shown) -> AssignmentOut:
         task_id=sign(service.secret, "task", shown.task_id)[:16],
         campaign=CampaignRef(id=shown.campaign.id, title=asked.title),
         kind=kind,
-        conversation=[Turn(role=each["role"], content=each["content"]) for each in shown.messages],
-        completions=[Completion(slot=slot, text=text) for slot, text in enumerate(shown.texts)],
+        conversation=[
+            Turn(role=each["role"], content=each["content"], html=html(each["content"])) for each in shown.messages
+        ],
+        completions=[Completion(slot=slot, text=text, html=html(text)) for slot, text in enumerate(shown.texts)],
         label=shown.label.value,
         criteria=[CriterionOut(name=each.name, guideline=each.guideline) for each in criteria],
         reasons=list(asked.reasons),

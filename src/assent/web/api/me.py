@@ -15,7 +15,7 @@ from assent.store.progress import progress_of, standing_of
 from assent.store.sessions import Entrance
 from assent.store.shown import show_assignment
 from assent.web.answers import Answer, to_answer, to_judgement
-from assent.web.api.assignments import AssignmentOut, CriterionOut, Judge, Served, assignment_out
+from assent.web.api.assignments import AssignmentOut, CriterionOut, Judge, Rendered, Served, assignment_out
 from assent.web.entrance import RIGHTS, SELF, Requires, may
 from assent.web.fields import LARGEST, Before, PageSize, PathId, Sent
 from assent.web.problems import answers
@@ -37,6 +37,7 @@ class MeOut(BaseModel):
     judgements: int
     repeated_pairs: int
     self_consistency: float | None
+    csrf: str | None = Field(description="for changes by this session's cookie; none for a bearer token")
 
 
 class PastOut(BaseModel):
@@ -131,6 +132,7 @@ def me(service: Served, entrance: Self) -> MeOut:
         judgements=progress.judgements,
         repeated_pairs=progress.repeated_pairs,
         self_consistency=progress.self_consistency,
+        csrf=None if entrance.session_id is None else entrance.csrf,
     )
 
 
@@ -154,20 +156,21 @@ def my_judgements(service: Served, entrance: Judge, before: Before = None, limit
 
 
 @router.get("/me/judgements/{judgement_id}", responses=answers(404))
-def my_judgement(service: Served, entrance: Judge, judgement_id: PathId) -> Looked:
+def my_judgement(service: Served, entrance: Judge, judgement_id: PathId, rendered: Rendered = False) -> Looked:
     """One of them, with its task, to look at or to change."""
     person = entrance.account.person_id
     assignment, judgement = own_judgement(service.store, judgement_id, person)
     shown = show_assignment(service.store, assignment, person)
-    return Looked(assignment=assignment_out(service, shown), answer=to_answer(judgement))
+    return Looked(assignment=assignment_out(service, shown, rendered), answer=to_answer(judgement))
 
 
 @router.post("/judgements/{judgement_id}/undo", responses=answers(404, 409))
-def undo_judgement(service: Served, entrance: Judge, judgement_id: PathId) -> Undone:
+def undo_judgement(service: Served, entrance: Judge, judgement_id: PathId, rendered: Rendered = False) -> Undone:
     """Take one's judgement back and hold its task again. Refused once a dataset version holds it."""
     person = entrance.account.person_id
     assignment = undo(service.store, judgement_id, person)
-    return Undone(assignment=assignment_out(service, show_assignment(service.store, assignment, person)))
+    shown = show_assignment(service.store, assignment, person)
+    return Undone(assignment=assignment_out(service, shown, rendered))
 
 
 @router.put("/judgements/{judgement_id}", responses=answers(404, 409, 429))
