@@ -181,7 +181,13 @@ def read_campaign(session: Session, campaign_id: int) -> Campaign:
     row = session.get(CampaignRow, campaign_id)
     if row is None:
         raise NotFoundError(f"no campaign {campaign_id}")
-    settings = CampaignSettings(
+    settings = settings_of(row)
+    return Campaign(row.id, row.state, row.automatic, settings, _runs_of(session, row), _texts_of(session, row.id))
+
+
+def settings_of(row: CampaignRow) -> CampaignSettings:
+    """What a row says a campaign asks for."""
+    return CampaignSettings(
         title=row.title,
         criteria=tuple(Criterion(**each) for each in row.criteria),
         reasons=tuple(row.reasons),
@@ -194,7 +200,12 @@ def read_campaign(session: Session, campaign_id: int) -> Campaign:
         pass_share=row.pass_share,
         groups=tuple(row.groups),
     )
-    return Campaign(row.id, row.state, row.automatic, settings, _runs_of(session, row), _texts_of(session, row.id))
+
+
+def campaign_ids(store: Store) -> list[int]:
+    """The ids of all campaigns in the order in which they were opened."""
+    with store.read() as session:
+        return list(session.scalars(select(CampaignRow.id).order_by(CampaignRow.id)))
 
 
 def serve_the_loop(store: Store, criteria: Sequence[Criterion] = ()) -> int:

@@ -35,6 +35,7 @@ class Next:
 
     assignment_id: int | None
     reason: str = ""
+    campaign: Campaign | None = None
 
 
 def next_assignment(
@@ -72,13 +73,13 @@ def next_assignment(
         held = walk.held()
         for row in held:
             if row.id not in beside:
-                return Next(walk.renew(row).id)
+                return Next(walk.renew(row).id, campaign=campaign)
         if len(held) >= MOST_HELD:
             return Next(None, "enough-held")
         found = walk.gold() or walk.from_queue()
         if isinstance(found, str):
             return Next(None, found)
-        return Next(found.id)
+        return Next(found.id, campaign=campaign)
 
 
 def _refusal(session: Session, campaign: Campaign, account: Account) -> str:
@@ -275,14 +276,30 @@ def campaign_of(session: Session, task: TaskRow) -> Campaign:
     Raises:
         NotFoundError: none does.
     """
-    gold = session.get(GoldTaskRow, task.id)
-    if gold is not None:
-        return read_campaign(session, gold.campaign_id)
+    return read_campaign(session, campaign_row_of(session, task).id)
+
+
+def campaign_row_of(session: Session, task: TaskRow) -> CampaignRow:
+    """Its row: the gold task's own, or the one that serves the run, or else the automatic one.
+
+    Raises:
+        NotFoundError: none does.
+    """
+    if task.purpose == "gold":
+        gold = session.get(GoldTaskRow, task.id)
+        if gold is None:
+            raise NotFoundError(f"task {task.id} is asked no more")
+        return session.get_one(CampaignRow, gold.campaign_id)
     origin = task if task.repeat_of is None else session.get_one(TaskRow, task.repeat_of)
-    served = select(CampaignRunRow.campaign_id).where(CampaignRunRow.run_id == origin.run_id)
-    found = session.scalar(served)
-    if found is None:
-        found = session.scalar(select(CampaignRow.id).where(CampaignRow.automatic).limit(1))
+    serves = CampaignRunRow.run_id == origin.run_id
+    query = (
+        select(CampaignRow)
+        .outerjoin(CampaignRunRow, and_(CampaignRunRow.campaign_id == CampaignRow.id, serves))
+        .where(or_(serves, CampaignRow.automatic))
+        .order_by(CampaignRunRow.run_id.is_(None), CampaignRow.id)
+        .limit(1)
+    )
+    found = session.scalar(query)
     if found is None:
         raise NotFoundError(f"task {task.id} is served by no campaign")
-    return read_campaign(session, found)
+    return found
