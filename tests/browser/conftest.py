@@ -115,7 +115,7 @@ def person(browser: Browser) -> Iterator[Callable[..., Person]]:
 
     def arrive(server: Server, **options: Any) -> Person:
         context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return Person(context, server.url)
 

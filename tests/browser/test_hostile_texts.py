@@ -79,8 +79,9 @@ def test_in_everything_else(serve: Serve, person: Arrive) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".verdict")
     assert hurt(page) == [None, []]
+    training = mira.asked()
     page.keyboard.press("Enter")
-    mira.wait_for_task()
+    mira.wait_for_other(training)
     note = lines.replace("\0", "")
     page.get_by_label("Note").fill(note)
     page.locator("[data-list=reasons]").first.click()

@@ -37,8 +37,9 @@ def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: 
     keys.press("Enter")
     page.wait_for_selector(".verdict")
     picture(page, "verdict")
+    training = mira.asked()
     keys.press("Enter")
-    mira.wait_for_task()  # qualification
+    mira.wait_for_other(training)  # qualification
     shown = page.locator(".answer-body").all_inner_texts()
     keys.press("1" if "millilitres" in shown[0] else "2")
     keys.press("Enter")
@@ -100,8 +101,9 @@ def test_the_whole_way_by_pointer_alone(serve: Serve, person: Arrive) -> None:
     mira.agree()
     page.get_by_role("button", name="2 slightly").click()
     page.get_by_role("button", name="Submit").click()
+    training = mira.asked()
     page.get_by_role("button", name="Go on").click()
-    mira.wait_for_task()
+    mira.wait_for_other(training)
     right = 1 if "millilitres" in page.locator(".answer-body").first.inner_text() else 2
     page.get_by_role("button", name=f"{right} much better").click()
     page.get_by_role("button", name="Submit").click()
@@ -111,8 +113,8 @@ def test_the_whole_way_by_pointer_alone(serve: Serve, person: Arrive) -> None:
     page.locator(".answer-number").nth(1).click()
     page.get_by_role("button", name="2 much better").click()
     page.get_by_label("helpful, answer 1: 4 of 5").check(force=True)
-    page.get_by_role("button", name="Submit").click()
-    assert page.get_by_text("Some marks are missing").count()
+    page.get_by_role("button", name="Submit").click(force=True)  # it says what is missing
+    assert page.locator(".toast", has_text="Some marks are missing").count()
     for slot in (1, 2):
         for name in ("helpful", "honest", "harmless"):
             page.get_by_label(f"{name}, answer {slot}: {slot + 2} of 5").check(force=True)
