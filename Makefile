@@ -26,6 +26,7 @@ help:
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
 	@echo "make parity    our losses against those of TRL, which is installed apart"
 	@echo "make bench     tokens per second of training and sampling on this machine"
+	@echo "make postgres  Debian's PostgreSQL, on which the service is tested beside SQLite"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
 
@@ -73,6 +74,10 @@ TRL := trl==1.12.0
 
 parity: .venv-parity/.installed
 	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py
+
+# Debian's package, for the tests of the service on PostgreSQL; without it they are skipped.
+postgres:
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y --no-install-recommends postgresql
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks
