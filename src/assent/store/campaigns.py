@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from assent.store.audit import record
 from assent.store.database import Store
-from assent.store.queries import require_run
+from assent.store.queries import add_unless_there, next_serial, require_run
 from assent.store.service_tables import CampaignRow, CampaignRunRow, CampaignTextRow, ConsentRow
 from assent.store.tables import RunRow
 from assent.types.errors import ConflictError, DataError, NotFoundError
@@ -239,15 +239,14 @@ def give_consent(store: Store, campaign_id: int, person_id: int, consent_version
         if campaign.versions() != (consent_version, guidelines_version):
             raise ConflictError("the texts were changed meanwhile", "Read them again.")
         if not has_consented(session, campaign, person_id):
-            session.add(
-                ConsentRow(
-                    campaign_id=campaign_id,
-                    person_id=person_id,
-                    consent_version=consent_version,
-                    guidelines_version=guidelines_version,
-                    given_at=store.now(),
-                )
+            given = ConsentRow(
+                campaign_id=campaign_id,
+                person_id=person_id,
+                consent_version=consent_version,
+                guidelines_version=guidelines_version,
+                given_at=store.now(),
             )
+            add_unless_there(session, given)
 
 
 def consented(store: Store, campaign: Campaign, person_id: int) -> bool:
@@ -337,21 +336,18 @@ def require_checks_run(session: Session, store: Store, campaign_id: int) -> str:
     """The same, made if it is not there yet; inside a write transaction."""
     run_id = checks_run(campaign_id)
     if session.get(RunRow, run_id) is None:
-        serial = (session.scalar(select(func.max(RunRow.serial))) or 0) + 1
         now = store.now()
-        session.add(
-            RunRow(
-                id=run_id,
-                serial=serial,
-                kind="checks",
-                round=0,
-                state="done",
-                settings={},
-                settings_hash="",
-                result={},
-                started_at=now,
-                finished_at=now,
-            )
+        new = RunRow(
+            id=run_id,
+            serial=next_serial(session, RunRow),
+            kind="checks",
+            round=0,
+            state="done",
+            settings={},
+            settings_hash="",
+            result={},
+            started_at=now,
+            finished_at=now,
         )
-        session.flush()
+        add_unless_there(session, new)
     return run_id

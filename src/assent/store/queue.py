@@ -18,6 +18,7 @@ from assent.store.campaigns import Campaign, checks_run, has_consented, read_cam
 from assent.store.checks import answers_right, open_gold, repeat_for, unjudged_gold
 from assent.store.database import Store
 from assent.store.leases import take_leases
+from assent.store.queries import add_unless_there
 from assent.store.service_tables import CampaignRow, CampaignRunRow, GoldTaskRow, MemberRow
 from assent.store.tables import AssignmentRow, CompletionRow, TaskCompletionRow, TaskRow
 from assent.types.errors import NotFoundError
@@ -92,9 +93,10 @@ def _refusal(session: Session, campaign: Campaign, account: Account) -> str:
 
 def _member(session: Session, store: Store, campaign_id: int, person_id: int) -> MemberRow:
     """The person's row, locked: two requests of one person come one after the other."""
-    row = session.get(MemberRow, (campaign_id, person_id), with_for_update=True)
+    key = (campaign_id, person_id)
+    row = session.get(MemberRow, key, with_for_update=True)
     if row is None:
-        row = MemberRow(
+        new = MemberRow(
             campaign_id=campaign_id,
             person_id=person_id,
             stage="training",
@@ -102,8 +104,8 @@ def _member(session: Session, store: Store, campaign_id: int, person_id: int) ->
             last_task_id=0,
             joined_at=store.now(),
         )
-        session.add(row)
-        session.flush()
+        add_unless_there(session, new)
+        row = session.get_one(MemberRow, key, with_for_update=True)
     return row
 
 
