@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -93,10 +95,8 @@ class Guard:
             started = True
             await send_guarded(message)
 
-        try:
+        with contextlib.suppress(_TooLarge):
             await self.app(scope, receive_limited, send_noted)
-        except _TooLarge:
-            pass
         if seen > self.max_body and not started:
             await _too_large(self.max_body)(scope, receive, send_guarded)
 
