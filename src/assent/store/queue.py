@@ -132,8 +132,10 @@ class _Walk:
         return list(self.session.scalars(query))
 
     def renew(self, row: AssignmentRow) -> AssignmentRow:
-        """The lease lasts anew from now."""
-        row.expires_at = self.store.now() + timedelta(seconds=self.seconds)
+        """The lease lasts anew from now. One that was just taken stays: writing costs the disk's patience."""
+        until = self.store.now() + timedelta(seconds=self.seconds)
+        if until - row.expires_at > timedelta(seconds=self.seconds / 10):
+            row.expires_at = until
         return row
 
     def gold(self) -> AssignmentRow | str | None:
