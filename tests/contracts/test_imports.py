@@ -22,7 +22,8 @@ def test_layers_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["assent", "assent.types", "assent.config", "assent.store", "assent.feedback", "assent.evaluation"]
+    "module",
+    ["assent", "assent.types", "assent.config", "assent.store", "assent.feedback", "assent.evaluation", "assent.web"],
 )
 def test_light_packages_load_no_deep_learning_library(module: str) -> None:
     names = "torch transformers tokenizers peft safetensors ray vllm"

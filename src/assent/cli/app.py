@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from assent.cli import best_of, exchange, init, inspection, lineage, loop, people, rank, single
+from assent.cli import (
+    backup,
+    best_of,
+    exchange,
+    init,
+    inspection,
+    lineage,
+    loop,
+    people,
+    rank,
+    single,
+    up,
+)
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -53,7 +65,7 @@ _SETTINGS_COMMANDS = {
 }
 _PLAIN_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "To look at": (lineage.lineage, inspection.doctor),
-    "For people": (rank.rank, people.people),
+    "For people": (up.up, rank.rank, people.people, backup.backup),
     "To other tools": (exchange.export, exchange.import_),
 }
 

@@ -14,12 +14,11 @@ from rich.markup import escape
 
 from assent.cli.options import HERE, Where
 from assent.cli.ranking import Command, parse_best, parse_marks, parse_ranking
-from assent.cli.tasks import require_open_runs
-from assent.config import Settings, load_settings
+from assent.cli.tasks import criteria_of, require_open_runs
+from assent.config import load_settings
 from assent.store import Judgements, Run, Store, Workspace, add_person, counts, open_tasks, rankings
-from assent.tasks import load_world
 from assent.types.errors import DataError
-from assent.types.feedback import CRITERIA, Assignment, Judgement, LabelKind, PersonKind, marks_in_order
+from assent.types.feedback import Assignment, Judgement, LabelKind, PersonKind
 from assent.types.seeds import derive_seed
 
 RULES = {
@@ -43,7 +42,7 @@ def rank(
     """
     place = Workspace.open(workspace)
     settings = load_settings([place.settings_file])
-    criteria = _criteria(settings) if settings.people.criteria_marks else ()
+    criteria = criteria_of(settings)
     console = Console()
     with place.open_store() as store:
         runs = require_open_runs(store, round)
@@ -61,14 +60,6 @@ def rank(
     console.print(f"{done} judgements recorded; {left} still wanted" + ("" if left else ": `assent loop` goes on"))
     if done == 0 and left:
         raise typer.Exit(DataError.exit_code)
-
-
-def _criteria(settings: Settings) -> tuple[str, ...]:
-    """What is marked: a bundled world's own criteria; else those to be learnt, or those of an assistant's answers."""
-    if settings.task is None:
-        return tuple(settings.reward_model.criteria) or CRITERIA
-    world = load_world(settings.task)
-    return tuple(marks_in_order(world.marks(world.prompts("train")[0], "").criteria()))
 
 
 @dataclass

@@ -1,9 +1,12 @@
-"""Which tasks are open."""
+"""Which tasks are open, and what is asked in them."""
 
 from __future__ import annotations
 
+from assent.config import Settings
 from assent.store import Run, Store, counts, list_runs
+from assent.tasks import load_world
 from assent.types.errors import DataError
+from assent.types.feedback import CRITERIA, marks_in_order
 
 JUDGED_KINDS = ("sample", "eval")  # the kinds of run that put up tasks
 
@@ -29,3 +32,13 @@ def require_open_runs(store: Store, round: int | None = None) -> list[Run]:
         return found
     where = "" if round is None else f" in round {round}"
     raise DataError(f"nothing is to be judged{where}", "`assent sample` makes tasks, `assent loop` goes on by itself")
+
+
+def criteria_of(settings: Settings) -> tuple[str, ...]:
+    """What is marked beside the ranking: a bundled world's own criteria, an assistant's, or none."""
+    if not settings.people.criteria_marks:
+        return ()
+    if settings.task is None:
+        return tuple(settings.reward_model.criteria) or CRITERIA
+    world = load_world(settings.task)
+    return tuple(marks_in_order(world.marks(world.prompts("train")[0], "").criteria()))

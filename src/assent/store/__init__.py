@@ -4,6 +4,7 @@ A `Workspace` is the folder, a `Store` its open database. What is done with the 
 store first, named after what it does; judging goes through `Judgements`, the `FeedbackStore` of `assent.types`.
 """
 
+from assent.store import service_tables  # noqa: F401 - its tables belong to the metadata
 from assent.store.artifacts import (
     Artifact,
     Promotion,

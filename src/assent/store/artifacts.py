@@ -13,8 +13,16 @@ from assent.store.database import Store
 from assent.store.hashing import artifact_id as name_of
 from assent.store.hashing import canonical_json
 from assent.store.queries import batches, next_serial, require_run
-from assent.store.tables import ArtifactParentRow, ArtifactRow, DatasetJudgementRow, JudgementRow, PromotionRow
-from assent.types.errors import DataError, WorkspaceError
+from assent.store.revisions import is_current
+from assent.store.tables import (
+    ArtifactParentRow,
+    ArtifactRow,
+    AssignmentRow,
+    DatasetJudgementRow,
+    JudgementRow,
+    PromotionRow,
+)
+from assent.types.errors import ConflictError, DataError, WorkspaceError
 
 
 @dataclass(frozen=True)
@@ -193,8 +201,22 @@ def _add_judgements(session: Session, name: str, judgement_ids: list[int]) -> No
     unknown = [judgement_id for judgement_id in judgement_ids if judgement_id not in known]
     if unknown:
         raise DataError(f"dataset {name!r} names judgement {unknown[0]}, which is not in the store")
+    _require_unrevised(session, name, judgement_ids)
     session.add_all(DatasetJudgementRow(artifact_id=name, judgement_id=judgement_id) for judgement_id in judgement_ids)
     session.flush()
+
+
+def _require_unrevised(session: Session, name: str, judgement_ids: list[int]) -> None:
+    """Nobody may revise what is being frozen: their assignments are locked until the transaction ends."""
+    for some in batches(judgement_ids):
+        held = select(JudgementRow.assignment_id).where(JudgementRow.id.in_(some))
+        locked = select(AssignmentRow.id).where(AssignmentRow.id.in_(held)).order_by(AssignmentRow.id)
+        session.scalars(locked.with_for_update(read=True)).all()
+        current = set(session.scalars(select(JudgementRow.id).where(JudgementRow.id.in_(some), is_current())))
+        if revised := sorted(set(some) - current):
+            raise ConflictError(
+                f"judgement {revised[0]} was revised while dataset {name!r} was being frozen", "Freeze it again."
+            )
 
 
 def _artifact(session: Session, row: ArtifactRow) -> Artifact:

@@ -325,7 +325,10 @@ class _Writer:
             row = {"assignment_id": assignment_id, "task_id": task_id, "person_id": person_id, "idempotency_key": key}
             row |= {"ranks": list(said.ranks), "order_shown": list(said.order_shown), "label": said.label.value}
             row |= {"marks": [dict(marks) for marks in said.marks], "flags": list(said.flags), "note": said.note}
-            rows.append({**row, "seconds": said.seconds, "submitted_at": verdict.submitted_at or self._now})
+            row |= {"seconds": said.seconds, "strength": said.strength, "all_bad": said.all_bad}
+            row |= {"reasons": list(said.reasons), "spans": [asdict(span) for span in said.spans]}
+            row |= {"rewrite": said.rewrite, "submitted_at": verdict.submitted_at or self._now}
+            rows.append(row)
             self.added.people[verdict.person.kind.value] += 1
         self._insert(JudgementRow, rows)
         self.added.judgements += len(rows)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
 from assent.store.leases import lock_tasks, require_room, take_leases
-from assent.store.queries import rows_by_id
+from assent.store.queries import batches, rows_by_id
+from assent.store.revisions import newest, note_whether_open
+from assent.store.service_tables import DraftRow
 from assent.store.tables import AssignmentRow, CompletionRow, JudgementRow, PersonRow, PromptRow, TaskRow
 from assent.store.tasks import completion_ids_of
-from assent.types.errors import DataError
-from assent.types.feedback import Assignment, Judgement, LabelKind
+from assent.types.errors import ConflictError, DataError, NotFoundError
+from assent.types.feedback import Assignment, Judgement, LabelKind, Span
 from assent.types.messages import Message
 
 LEASE_SECONDS = 3600.0
@@ -86,11 +90,17 @@ class Judgements:
             task_ids = [row.task_id for row in rows]
             tasks = lock_tasks(session, task_ids)
             completions = completion_ids_of(session, task_ids)
+            others_write = session.get_bind().dialect.name != "sqlite"
             numbers = []
             for row, (_, judgement, key) in zip(rows, submissions, strict=True):
-                session.refresh(row)  # what was read before the lock may be old
+                if others_write:
+                    session.refresh(row)  # what was read before the lock may be old
                 shown = len(completions[row.task_id])
                 numbers.append(self._record(session, row, tasks[row.task_id], shown, judgement, key))
+            session.flush()
+            note_whether_open(session, list(tasks.values()))
+            for some in batches([row.id for row in rows]):
+                session.execute(delete(DraftRow).where(DraftRow.assignment_id.in_(some)))
             return numbers
 
     def _record(
@@ -100,23 +110,11 @@ class Judgements:
         known = _submitted_before(session, row, key)
         if known is not None:
             return known
-        _require_fit(judgement, row, LabelKind(task.label), shown)
+        require_fit(judgement, row, LabelKind(task.label), shown)
         now = self._store.now()
         require_room(session, row, task, now)
-        new = JudgementRow(
-            assignment_id=row.id,
-            task_id=row.task_id,
-            person_id=row.person_id,
-            ranks=list(judgement.ranks),
-            order_shown=list(judgement.order_shown),
-            label=judgement.label.value,
-            marks=[dict(marks) for marks in judgement.marks],
-            flags=list(judgement.flags),
-            note=judgement.note,
-            seconds=judgement.seconds,
-            idempotency_key=key,
-            submitted_at=now,
-        )
+        before = newest(session, row.id)  # there is one if the person took it back
+        new = row_of(judgement, row, key, now, 1 if before is None else before.revision + 1)
         row.state = "submitted"
         session.add(new)
         session.flush()
@@ -132,21 +130,58 @@ class Judgements:
             row = session.get(JudgementRow, judgement_id)
             if row is None:
                 raise DataError(f"no judgement {judgement_id}", "Was it made in another workspace?")
-            return Judgement(
-                ranks=tuple(row.ranks),
-                order_shown=tuple(row.order_shown),
-                label=LabelKind(row.label),
-                marks=tuple(row.marks),
-                flags=tuple(row.flags),
-                note=row.note,
-                seconds=row.seconds,
-            )
+            return judgement_of(row)
+
+
+def judgement_of(row: JudgementRow) -> Judgement:
+    """A row as what the person said."""
+    return Judgement(
+        ranks=tuple(row.ranks),
+        order_shown=tuple(row.order_shown),
+        label=LabelKind(row.label),
+        marks=tuple(row.marks),
+        flags=tuple(row.flags),
+        note=row.note,
+        seconds=row.seconds,
+        strength=row.strength,
+        all_bad=row.all_bad,
+        reasons=tuple(row.reasons),
+        spans=tuple(Span(**span) for span in row.spans),
+        rewrite=row.rewrite,
+    )
+
+
+def row_of(
+    judgement: Judgement, assignment: AssignmentRow, key: str, now: datetime, revision: int, withdrawn: bool = False
+) -> JudgementRow:
+    """What a person said, as a row that is not in the session yet."""
+    return JudgementRow(
+        assignment_id=assignment.id,
+        task_id=assignment.task_id,
+        person_id=assignment.person_id,
+        ranks=list(judgement.ranks),
+        order_shown=list(judgement.order_shown),
+        label=judgement.label.value,
+        marks=[dict(marks) for marks in judgement.marks],
+        flags=list(judgement.flags),
+        note=judgement.note,
+        seconds=judgement.seconds,
+        idempotency_key=key,
+        submitted_at=now,
+        revision=revision,
+        withdrawn=withdrawn,
+        strength=judgement.strength,
+        all_bad=judgement.all_bad,
+        reasons=list(judgement.reasons),
+        spans=[asdict(span) for span in judgement.spans],
+        rewrite=judgement.rewrite,
+    )
 
 
 def _require_assignment(session: Session, assignment_id: int) -> AssignmentRow:
     row = session.get(AssignmentRow, assignment_id)
     if row is None:
-        raise DataError(f"no assignment {assignment_id}", "Lease the task first.")
+        raise NotFoundError(f"no assignment {assignment_id}", "Lease the task first.")
     return row
 
 
@@ -155,19 +190,24 @@ def _submitted_before(session: Session, assignment: AssignmentRow, key: str) -> 
     if same_key is not None:
         if same_key.assignment_id == assignment.id:
             return same_key.id
-        raise DataError(
+        raise ConflictError(
             f"idempotency key {key!r} was used for assignment {same_key.assignment_id}, not {assignment.id}",
             "Use the key that the assignment came with.",
         )
     if assignment.state == "submitted":
-        raise DataError(
+        raise ConflictError(
             f"assignment {assignment.id} was submitted before, under another key",
-            "A judgement is never changed after it was submitted.",
+            "A judgement is never changed after it was submitted; add a revision of it.",
         )
     return None
 
 
-def _require_fit(judgement: Judgement, assignment: AssignmentRow, label: LabelKind, count: int) -> None:
+def require_fit(judgement: Judgement, assignment: AssignmentRow, label: LabelKind, count: int) -> None:
+    """Check that a judgement is one of what this assignment asked.
+
+    Raises:
+        DataError: other completions, another order, another form.
+    """
     hint = "This judgement was not recorded; send it for the assignment it was made for."
     if len(judgement.ranks) != count:
         raise DataError(

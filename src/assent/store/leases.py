@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from assent.store.queries import batches
 from assent.store.tables import AssignmentRow, TaskRow
-from assent.types.errors import DataError
+from assent.types.errors import DataError, LeaseLostError
 from assent.types.seeds import derive_seed
 
 
@@ -63,7 +63,7 @@ def take_leases(
             if others.get(task.id, 0) >= task.overlap:
                 continue
             if row is None:
-                row = _new_assignment(task.id, person_id, count, seed)
+                row = new_assignment(task.id, person_id, order_of(seed, person_id, task.id, count))
                 session.add(row)
             row.leased_at = now
         if row.state != "submitted":
@@ -113,7 +113,7 @@ def require_room(session: Session, row: AssignmentRow, task: TaskRow, now: datet
     if _is_live(row, now):
         return
     if count_others(session, [task.id], row.person_id, now).get(task.id, 0) >= task.overlap:
-        raise DataError(
+        raise LeaseLostError(
             f"the lease of assignment {row.id} ran out, and task {task.id} was given to someone else",
             "This judgement was not recorded; go on with another task.",
         )
@@ -131,13 +131,20 @@ def _is_live(row: AssignmentRow, now: datetime) -> bool:
     return row.state == "leased" and row.expires_at > now
 
 
-def _new_assignment(task_id: int, person_id: int, count: int, seed: int) -> AssignmentRow:
+def order_of(seed: int, person_id: int, task_id: int, count: int) -> list[int]:
+    """The order in which a task's completions are shown to a person: it depends on these alone."""
     order = list(range(count))
     random.Random(derive_seed(seed, person_id, task_id)).shuffle(order)
+    return order
+
+
+def new_assignment(task_id: int, person_id: int, order: Sequence[int]) -> AssignmentRow:
+    """A lease that is not in the session yet, and has no times."""
     return AssignmentRow(
         task_id=task_id,
         person_id=person_id,
-        order_shown=order,
+        order_shown=list(order),
         state="leased",
         idempotency_key=f"{task_id}:{person_id}",
+        declined_as="",
     )

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
-from assent.store.tables import AssignmentRow, JudgementRow, PersonRow, TaskRow
+from assent.store.revisions import is_current
+from assent.store.tables import AssignmentRow, DatasetJudgementRow, JudgementRow, PersonRow, TaskRow
 from assent.store.tasks import completion_ids_of
 from assent.types.feedback import LabelKind, PersonKind, Ranking
 
@@ -41,17 +42,24 @@ def rankings(
     run_ids: Sequence[str] | None = None,
     purpose: str | None = None,
     person_ids: Sequence[int] | None = None,
+    dataset: str | None = None,
 ) -> list[Ranking]:
-    """All judgements in order of submission, with what training needs of their tasks.
+    """All judgements in order of submission, with what training needs of their tasks; of each its newest revision.
 
     Args:
         store: the open store.
         run_ids: only tasks of these runs; all if None.
         purpose: only tasks of this purpose; all if None.
         person_ids: only by these people; all if None.
+        dataset: only those that this dataset version holds, whatever became of them since; all if None.
     """
     query = select(JudgementRow, TaskRow).join(TaskRow, JudgementRow.task_id == TaskRow.id)
     query = query.where(*_conditions(run_ids, purpose))
+    if dataset is None:
+        query = query.where(is_current())
+    else:
+        held = select(DatasetJudgementRow.judgement_id).where(DatasetJudgementRow.artifact_id == dataset)
+        query = query.where(JudgementRow.id.in_(held))
     if person_ids is not None:
         query = query.where(JudgementRow.person_id.in_(person_ids))
     with store.read() as session:
@@ -79,9 +87,9 @@ def agreement_rows(
         select(JudgementRow, TaskRow, PersonRow.kind)
         .join(TaskRow, JudgementRow.task_id == TaskRow.id)
         .join(PersonRow, JudgementRow.person_id == PersonRow.id)
-        .where(*_conditions(run_ids, purpose))
+        .where(*_conditions(run_ids, purpose), is_current())
     )
-    shared = select(JudgementRow.task_id).group_by(JudgementRow.task_id).having(func.count() >= 2)
+    shared = select(JudgementRow.task_id).where(is_current()).group_by(JudgementRow.task_id).having(func.count() >= 2)
     query = query.where(TaskRow.id.in_(shared)).order_by(TaskRow.id, JudgementRow.id)
     with store.read() as session:
         found = session.execute(query).all()
@@ -105,7 +113,7 @@ def counts(store: Store, run_ids: Sequence[str] | None = None, purpose: str | No
     people = (
         select(func.count(JudgementRow.person_id.distinct()))
         .join(TaskRow, JudgementRow.task_id == TaskRow.id)
-        .where(*wanted)
+        .where(*wanted, is_current())
     )
     with store.read() as session:
         number, overlaps = session.execute(tasks).one()

@@ -1,4 +1,7 @@
-"""Judged tasks as whole values, read in batches: what an export needs of each, in memory that does not grow."""
+"""Judged tasks as whole values, read in batches: what an export needs of each, in memory that does not grow.
+
+Of every judgement the newest revision is read, unless that withdraws it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from sqlalchemy.orm import Session
 from assent.store.database import Store
 from assent.store.people import NewPerson
 from assent.store.queries import batches
+from assent.store.revisions import is_current
 from assent.store.tables import (
     AssignmentRow,
     CompletionRow,
@@ -24,7 +28,7 @@ from assent.store.tables import (
     TaskCompletionRow,
     TaskRow,
 )
-from assent.types.feedback import Judgement, LabelKind, PersonKind
+from assent.types.feedback import Judgement, LabelKind, PersonKind, Span
 from assent.types.messages import Message, Prompt
 from assent.types.rollout import FinishReason
 
@@ -111,7 +115,7 @@ def task_records(store: Store, selection: Selection, tokens: bool = False) -> It
         selection: which tasks.
         tokens: read the completions' tokens and how they were sampled too.
     """
-    judged = select(JudgementRow.id).where(JudgementRow.task_id == TaskRow.id).exists()
+    judged = select(JudgementRow.id).where(JudgementRow.task_id == TaskRow.id, is_current()).exists()
     with store.read() as session:
         last = 0
         while True:
@@ -131,8 +135,8 @@ def records_in_order(store: Store, selection: Selection) -> Iterator[tuple[int, 
     Tasks are numbered from 1 in the order in which they were first judged, so the numbers are the same in every store
     that holds the same.
     """
-    first = select(JudgementRow.task_id, func.min(JudgementRow.id).label("first")).group_by(JudgementRow.task_id)
-    numbered = first.subquery()
+    first = select(JudgementRow.task_id, func.min(JudgementRow.id).label("first")).where(is_current())
+    numbered = first.group_by(JudgementRow.task_id).subquery()
     number = func.dense_rank().over(order_by=numbered.c.first)
     query = (
         _joined(select(JudgementRow.id, JudgementRow.task_id, number))
@@ -150,7 +154,8 @@ def records_in_order(store: Store, selection: Selection) -> Iterator[tuple[int, 
 
 
 def _joined(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    return query.select_from(JudgementRow).join(TaskRow, JudgementRow.task_id == TaskRow.id)
+    joined = query.select_from(JudgementRow).join(TaskRow, JudgementRow.task_id == TaskRow.id)
+    return joined.where(is_current())
 
 
 class _Loaded:
@@ -187,6 +192,7 @@ class _Loaded:
         query = select(*JudgementRow.__table__.c, AssignmentRow.leased_at).join(
             AssignmentRow, JudgementRow.assignment_id == AssignmentRow.id
         )
+        query = query.where(is_current())
         rows = sorted(self._rows(query, column, ids), key=lambda row: int(row.id))
         missing = [person_id for person_id in {row.person_id for row in rows} if person_id not in self._people]
         for person in self._rows(select(*PersonRow.__table__.c), PersonRow.id, missing):
@@ -201,6 +207,11 @@ class _Loaded:
                 flags=tuple(row.flags),
                 note=row.note,
                 seconds=row.seconds,
+                strength=row.strength,
+                all_bad=row.all_bad,
+                reasons=tuple(row.reasons),
+                spans=tuple(Span(**span) for span in row.spans),
+                rewrite=row.rewrite,
             )
             verdict = Verdict(self._people[row.person_id], judgement, row.leased_at, row.submitted_at)
             found.setdefault(row.task_id, []).append((row.id, verdict))

@@ -135,7 +135,8 @@ class TaskRow(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         CheckConstraint("overlap >= 1", name="overlap"),
-        CheckConstraint("purpose IN ('train', 'holdout', 'evaluate')", name="purpose"),
+        CheckConstraint("purpose IN ('train', 'holdout', 'evaluate', 'gold', 'repeat')", name="purpose"),
+        Index(None, "run_id", "is_open", "priority", "id"),  # the queue goes through a run's open tasks in this order
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
@@ -144,6 +145,9 @@ class TaskRow(Base):
     overlap: Mapped[int]  # exactly this many people judge it
     purpose: Mapped[str]
     priority: Mapped[int]
+    is_open: Mapped[bool] = mapped_column(default=True)  # fewer submissions than the overlap
+    repeat_of: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))  # shown again, to measure self-consistency
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)  # for this person alone
 
 
 class TaskCompletionRow(Base):
@@ -161,24 +165,30 @@ class AssignmentRow(Base):
     __tablename__ = "assignments"
     __table_args__ = (
         UniqueConstraint("task_id", "person_id"),
-        CheckConstraint("state IN ('leased', 'submitted', 'expired')", name="state"),
+        Index(None, "person_id", "state"),
+        CheckConstraint("state IN ('leased', 'submitted', 'expired', 'declined')", name="state"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     order_shown: Mapped[list[int]]
     state: Mapped[str]
     idempotency_key: Mapped[str] = mapped_column(unique=True)
     leased_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    declined_as: Mapped[str] = mapped_column(default="")  # skip or cannot-judge, once it was declined
 
 
 class JudgementRow(Base):
-    """One person's act on one task. Triggers refuse every change and removal."""
+    """One person's act on one task, or a later revision of it; the newest revision counts, unless it withdraws.
+
+    Triggers refuse every change and removal, save that `note` and `rewrite` may be emptied when a person is erased.
+    """
 
     __tablename__ = "judgements"
+    __table_args__ = (UniqueConstraint("assignment_id", "revision"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignments.id"), unique=True)
+    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignments.id"))
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     ranks: Mapped[list[int]]
@@ -190,6 +200,13 @@ class JudgementRow(Base):
     seconds: Mapped[float]
     idempotency_key: Mapped[str] = mapped_column(unique=True)
     submitted_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(default=1)
+    withdrawn: Mapped[bool] = mapped_column(default=False)
+    strength: Mapped[str] = mapped_column(default="")
+    all_bad: Mapped[bool] = mapped_column(default=False)
+    reasons: Mapped[list[str]] = mapped_column(default=list)
+    spans: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    rewrite: Mapped[str] = mapped_column(default="")
 
 
 class ArtifactRow(Base):

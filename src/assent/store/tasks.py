@@ -14,7 +14,7 @@ from assent.store.tables import AssignmentRow, CompletionRow, TaskCompletionRow,
 from assent.types.errors import DataError
 from assent.types.feedback import LabelKind
 
-PURPOSES = ("train", "holdout", "evaluate")
+PURPOSES = ("train", "holdout", "evaluate", "gold", "repeat")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class NewTask:
         completion_ids: [K] in the task's own order, which `Judgement.ranks` follows.
         label: the form of the judgement.
         overlap: exactly this many people judge it.
-        purpose: `train`, `holdout` (never trained on) or `evaluate` (new policy against old).
+        purpose: `train`, `holdout` (never trained on) or `evaluate` (new policy against old); `gold` (its answer is
+            known) and `repeat` (shown to a person before) measure people and are no one's label.
         priority: higher is handed out first.
     """
 
@@ -106,6 +107,7 @@ def _insert(session: Session, run_id: str, tasks: Sequence[NewTask]) -> list[int
             overlap=task.overlap,
             purpose=task.purpose,
             priority=task.priority,
+            is_open=True,
         )
         for task in tasks
     ]

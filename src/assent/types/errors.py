@@ -34,6 +34,22 @@ class DataError(AssentError):
     exit_code = 3
 
 
+class NotFoundError(DataError):
+    """What was asked for is not there, or not for the one who asks."""
+
+
+class ConflictError(DataError):
+    """It does not go with what is there by now: frozen, changed by someone else, or done before."""
+
+
+class LeaseLostError(ConflictError):
+    """A lease ran out, and the task was given to someone else."""
+
+
+class NotAllowedError(DataError):
+    """The one who asks may not do this."""
+
+
 class ModelError(AssentError):
     """A checkpoint, tokenizer or adapter cannot be used."""
 

@@ -28,9 +28,27 @@ class LabelKind(StrEnum):
     BEST_OF_K = "best-of-k"  # the best of K picked
 
 
+STRENGTHS = ("slight", "strong")
+"""How much better the preferred one of two completions is, where people are asked."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place in a completion that a person marked. Counted in Unicode code points, `end` exclusive."""
+
+    completion: int  # place in the task's own order
+    start: int
+    end: int
+    tag: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span needs 0 <= start < end, got {self.start} and {self.end}")
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """One person's act on one task. Never changed after it was submitted.
+    """One person's act on one task. Never changed after it was submitted: who edits or undoes it adds a revision.
 
     `ranks` follows the task's own order of completions, not the order shown: 1 is best, equal numbers tie.
     """
@@ -42,6 +60,11 @@ class Judgement:
     flags: tuple[str, ...] = ()
     note: str = ""
     seconds: float = 0.0  # time the person took
+    strength: str = ""  # of a pairwise preference: one of STRENGTHS, or not said
+    all_bad: bool = False  # none of them is any good, whatever their order
+    reasons: tuple[str, ...] = ()  # tags that say why
+    spans: tuple[Span, ...] = ()
+    rewrite: str = ""  # a better answer in the person's own words, which is a demonstration
 
     def __post_init__(self) -> None:
         count = len(self.ranks)
@@ -53,6 +76,12 @@ class Judgement:
             raise ValueError(f"ranks must lie in 1..{count} (1 is best, equal numbers tie), got {self.ranks}")
         if self.label is LabelKind.BEST_OF_K and list(self.ranks).count(1) != 1:
             raise ValueError("a best-of-k judgement names exactly one best completion (a single rank 1)")
+        if self.strength and (self.strength not in STRENGTHS or count != 2 or self.ranks[0] == self.ranks[1]):
+            raise ValueError(
+                f"strength is {' or '.join(STRENGTHS)}, of a pair that does not tie; got {self.strength!r}"
+            )
+        if any(not 0 <= span.completion < count for span in self.spans):
+            raise ValueError(f"a span marks one of the {count} completions")
 
 
 @dataclass(frozen=True)

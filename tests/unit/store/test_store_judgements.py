@@ -107,7 +107,9 @@ def test_what_does_not_fit_the_assignment_is_refused(
         "UPDATE judgements SET note = 'changed'",
         "DELETE FROM judgements",
         "INSERT OR REPLACE INTO judgements SELECT id, assignment_id, task_id, person_id, ranks, order_shown, label, "
-        "marks, flags, 'changed', seconds, idempotency_key, submitted_at FROM judgements",
+        "marks, flags, 'changed', seconds, idempotency_key, submitted_at, revision, withdrawn, strength, all_bad, "
+        "reasons, spans, rewrite FROM judgements",
+        "UPDATE judgements SET note = '', ranks = '[3, 2, 1]'",
     ],
 )
 def test_judgements_are_append_only(

@@ -37,11 +37,11 @@ def test_lease_shows_texts_in_the_tasks_own_order_and_a_seeded_permutation(
 
 
 def test_the_order_shown_depends_on_seed_person_and_task_alone(tmp_path: Path, store: Store, chain: Any) -> None:
-    from assent.store.leases import _new_assignment
+    from assent.store.leases import order_of
 
-    alone = _new_assignment(3, 2, 6, seed=9).order_shown
-    assert _new_assignment(3, 2, 6, seed=9).order_shown == alone
-    others = [_new_assignment(t, p, 6, seed=s).order_shown for t, p, s in ((4, 2, 9), (3, 1, 9), (3, 2, 8))]
+    alone = order_of(9, 2, 3, 6)
+    assert order_of(9, 2, 3, 6) == alone
+    others = [order_of(s, p, t, 6) for t, p, s in ((4, 2, 9), (3, 1, 9), (3, 2, 8))]
     assert any(order != alone for order in others)
 
 

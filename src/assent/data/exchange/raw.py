@@ -14,16 +14,16 @@ from assent.data.lines import Line, json_name
 from assent.store.people import NewPerson
 from assent.store.records import CompletionRecord, SourceRun, TaskRecord, Verdict
 from assent.store.tasks import PURPOSES
-from assent.types.feedback import Judgement, LabelKind, PersonKind
+from assent.types.feedback import Judgement, LabelKind, PersonKind, Span
 from assent.types.messages import Message, Prompt, Role
 from assent.types.rollout import FinishReason
 
-FORM = "judgement/1"  # counted up when a field is added
+FORM = "judgement/2"  # counted up when a field is added
 COLUMNS: Columns = {
     "assent": "text",
     **dict.fromkeys(("run", "task", "prompt", "completions", "person", "judgement"), "json"),
 }
-EXAMPLE = '{"assent": "judgement/1", "run": {...}, "task": {...}, "prompt": {...}, "completions": [...], ...}'
+EXAMPLE = '{"assent": "judgement/2", "run": {...}, "task": {...}, "prompt": {...}, "completions": [...], ...}'
 
 
 def row_of(number: int, task: TaskRecord) -> dict[str, Any]:
@@ -66,6 +66,11 @@ def row_of(number: int, task: TaskRecord) -> dict[str, Any]:
             "flags": list(said.flags),
             "note": said.note,
             "seconds": said.seconds,
+            "strength": said.strength,
+            "all_bad": said.all_bad,
+            "reasons": list(said.reasons),
+            "spans": [vars(span) for span in said.spans],
+            "rewrite": said.rewrite,
             "leased_at": _written(verdict.leased_at),
             "submitted_at": _written(verdict.submitted_at),
         },
@@ -167,6 +172,11 @@ def _judgement(given: _Fields, task: _Fields, count: int) -> tuple[Judgement, da
             flags=tuple(given.line.checked(flag, f"field '{given.name}.flags'") for flag in given.listed("flags")),
             note=given.text("note", empty=True),
             seconds=given.number("seconds"),
+            strength=given.text("strength", empty=True),
+            all_bad=given.truth("all_bad"),
+            reasons=tuple(given.line.checked(tag, f"field '{given.name}.reasons'") for tag in given.listed("reasons")),
+            spans=tuple(_span(each) for each in given.each("spans")),
+            rewrite=given.text("rewrite", empty=True),
         )
     except ValueError as error:
         raise given.line.error(f"field '{given.name}': {error}") from None
@@ -175,6 +185,11 @@ def _judgement(given: _Fields, task: _Fields, count: int) -> tuple[Judgement, da
         for name in ("leased_at", "submitted_at")
     )
     return said, leased, submitted
+
+
+def _span(given: _Fields) -> Span:
+    places = (given.whole("completion"), given.whole("start"), given.whole("end"))
+    return Span(*places, given.text("tag", empty=True))
 
 
 class _Fields:
@@ -239,6 +254,13 @@ class _Fields:
         value = self._given(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(name, f"must be a finite number, got {json_name(value)}")
+        return value
+
+    def truth(self, name: str) -> bool:
+        """A field that is true or false."""
+        value = self._given(name)
+        if not isinstance(value, bool):
+            raise self.error(name, f"must be true or false, got {json_name(value)}")
         return value
 
     def one_of(self, name: str, known: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from assent.store import service_tables  # noqa: F401 - their tables belong to the metadata
 from assent.store.tables import Base
 
 context.configure(

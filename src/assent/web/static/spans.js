@@ -1,0 +1,69 @@
+// Words that a person marked in a completion. They are kept as code points of the text itself, whatever is shown of it.
+
+const ranges = new Map();  // slot -> Range[] now on the page
+
+/** The words of a span. */
+export function quoted(text, { start, end }) {
+  return [...text].slice(start, end).join("");
+}
+
+/** The span that the page's selection means: {slot, start, end}, {slot} where its words are not found, or null. */
+export function selected(selection, completions) {
+  if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
+  const range = selection.getRangeAt(0);
+  const body = closestBody(range.startContainer);
+  if (!body || body !== closestBody(range.endContainer)) return null;
+  const slot = Number(body.dataset.slot);
+  const words = selection.toString().trim();
+  if (!words) return null;
+  const before = range.cloneRange();
+  before.selectNodeContents(body);
+  before.setEnd(range.startContainer, range.startOffset);
+  return { slot, ...place(completions[slot].text, words, before.toString()) };
+}
+
+function closestBody(node) {
+  return (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".answer-body") ?? null;
+}
+
+/** Where `words` stand in the text: the occurrence with as many before it as in what is shown before the selection. */
+function place(text, words, shownBefore) {
+  const pattern = new RegExp(words.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+"), "gu");
+  const found = [...text.matchAll(pattern)];
+  if (!found.length) return {};
+  const match = found[Math.min([...shownBefore.matchAll(pattern)].length, found.length - 1)];
+  const start = [...text.slice(0, match.index)].length;
+  return { start, end: start + [...match[0]].length };
+}
+
+/** Colour the words of one completion where the browser can, without touching its elements. */
+export function highlight(slot, body, words) {
+  if (!globalThis.CSS?.highlights) return;
+  ranges.set(slot, words.flatMap((each) => rangeOf(body, each)));
+  CSS.highlights.set("spans", new Highlight(...[...ranges.values()].flat()));
+}
+
+export function forget() {
+  ranges.clear();
+  globalThis.CSS?.highlights?.delete("spans");
+}
+
+function rangeOf(body, words) {
+  const nodes = [];
+  const walker = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) nodes.push(walker.currentNode);
+  const at = nodes.map((node) => node.data).join("").indexOf(words);
+  if (at < 0) return [];
+  const range = new Range();
+  range.setStart(...position(nodes, at));
+  range.setEnd(...position(nodes, at + words.length));
+  return [range];
+}
+
+function position(nodes, offset) {
+  for (const node of nodes) {
+    if (offset <= node.data.length) return [node, offset];
+    offset -= node.data.length;
+  }
+  return [nodes.at(-1), nodes.at(-1).data.length];
+}
