@@ -113,6 +113,7 @@ class Desk {
     part("task").replaceChildren(...this.current.view.nodes);
     part("scale").replaceChildren(this.current.dock.node);
     part("dock").hidden = false;
+    part("aside").hidden = Boolean(edited);
     part("bar").hidden = false;
     this.paintHead();
     this.current.dock.paint(work);
@@ -335,7 +336,12 @@ class Desk {
   }
 
   decline(reason) {
-    const { task, draft } = this.current;
+    if (edited) return;
+    const { task, draft, work } = this.current;
+    if ((work.note || work.rewrite || work.spans.length) && this.current.declining !== reason) {
+      this.current.declining = reason;
+      return this.say("That would throw away what you wrote. Once more if you mean it.", true);
+    }
     draft.close();
     const send = () => request("POST", `/assignments/${task.id}/decline`, { body: { reason } });
     this.patience.until(send).catch((error) => { if (error.status !== 404 && error.status !== 410) toast(error.message, { kind: "bad" }); });
@@ -344,6 +350,7 @@ class Desk {
   }
 
   async undo() {
+    if (edited) return;
     const last = this.done.at(-1);
     if (last && last.judgement === null) {
       toast("It is still on its way; try again in a moment.");
@@ -376,7 +383,7 @@ class Desk {
       const found = await this.patience.until(() => request("GET", `/me/judgements/${id}?rendered=true`));
       const task = { ...complete(found.assignment), given: given(found.answer), draft: null, of: found.assignment.id, id: `judgement-${id}` };
       this.show(task);
-      this.current.draft.send = async () => this.showSaving("here");  // an edit is kept in this browser until it is sent
+      Object.assign(this.current.draft, { send: async () => this.showSaving("here"), flush() {} });  // an edit is kept in this browser until it is sent
     } catch (error) {
       this.showNothing({ words: error.message, hint: error.hint });
     }
@@ -578,7 +585,7 @@ function summary(task, content) {
 }
 
 function different(one, other) {
-  const plain = ({ seconds, ...content }) => JSON.stringify(content, Object.keys(content).sort());
+  const plain = ({ seconds, ...content }) => JSON.stringify(Object.entries(content).sort(([a], [b]) => (a < b ? -1 : 1)));
   return plain(one ?? {}) !== plain(other ?? {});
 }
 
