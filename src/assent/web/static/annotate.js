@@ -18,6 +18,7 @@ const edited = root.dataset.judgement || null;
 const look = { plain: false, differences: false, stacked: false, ...store.get("look") };
 const channel = "BroadcastChannel" in window ? new BroadcastChannel(`assent:${person}`) : null;
 
+const ARRIVAL = 10_000;  // ms that an undo waits for its submission
 const LOOK_AGAIN = 60_000;  // ms after which an empty queue is asked again
 const WAITING = "Your last judgements are still on their way to the server. It goes on when they are there.";
 const REASONS = {
@@ -352,11 +353,10 @@ class Desk {
   async undo() {
     if (edited) return;
     const last = this.done.at(-1);
-    if (last && last.judgement === null) {
-      toast("It is still on its way; try again in a moment.");
-      return;
-    }
+    if (this.undoing) return;
+    this.undoing = true;
     try {
+      if (last?.judgement === null && !(await this.arrival(last))) return toast("It is still on its way; try again when the server is back.");
       const id = last?.judgement ?? await this.newestJudgement();
       if (!id) return toast("There is nothing to undo.");
       const answer = await request("POST", `/judgements/${id}/undo?rendered=true`);
@@ -369,7 +369,15 @@ class Desk {
       toast("Taken back. Judge it again when you are ready.");
     } catch (error) {
       toast(error instanceof Refused ? error.message : "The server cannot be reached just now.", { kind: "bad" });
+    } finally {
+      this.undoing = false;
     }
+  }
+
+  /** Whether a submission that is on its way has come to the server, within some seconds. */
+  async arrival(entry) {
+    for (let waited = 0; entry.judgement === null && waited < ARRIVAL; waited += 100) await new Promise((go) => setTimeout(go, 100));
+    return entry.judgement !== null;
   }
 
   async newestJudgement() {
