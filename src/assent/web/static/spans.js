@@ -12,14 +12,22 @@ export function selected(selection, completions) {
   if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
   const range = selection.getRangeAt(0);
   const body = closestBody(range.startContainer);
-  if (!body || body !== closestBody(range.endContainer)) return null;
-  const slot = Number(body.dataset.slot);
   const words = selection.toString().trim();
-  if (!words) return null;
+  if (!body || !words || !within(range, body, words)) return null;
+  const slot = Number(body.dataset.slot);
   const before = range.cloneRange();
   before.selectNodeContents(body);
   before.setEnd(range.startContainer, range.startOffset);
   return { slot, ...place(completions[slot].text, words, before.toString()) };
+}
+
+/** Whether a selection holds words of this body alone. That of a whole paragraph may end at the start of the next element. */
+function within(range, body, words) {
+  if (body.contains(range.endContainer)) return true;
+  const inside = range.cloneRange();
+  inside.setEnd(body, body.childNodes.length);
+  const bare = (text) => text.replace(/\s+/g, "");
+  return bare(inside.toString()) === bare(words);
 }
 
 function closestBody(node) {
