@@ -62,7 +62,9 @@ def test_judgements_given_while_the_server_is_away_come_in_once_each(
 ) -> None:
     world, mira = mortal
     page = mira.page
-    page.wait_for_function("performance.getEntriesByName(location.origin + '/api/v1/assignments/next').length >= 2")
+    page.wait_for_function(
+        "() => performance.getEntriesByName(location.origin + '/api/v1/assignments/next').length >= 2"
+    )
     first = mira.asked()
     serve.servers[0].kill()
     page.keyboard.press("2")
@@ -83,11 +85,11 @@ def test_judgements_given_while_the_server_is_away_come_in_once_each(
 def test_an_answer_that_was_lost_on_its_way_is_asked_for_again(begun: tuple[World, Person]) -> None:
     world, mira = begun
     page = mira.page
-    lost: list[str] = []
+    lost: list[int] = []
 
     def lose(route: object) -> None:
         if len(lost) < 2:  # the server records it, and the browser never hears of it
-            lost.append(route.fetch().text())  # type: ignore[attr-defined]
+            lost.append(route.fetch().status)  # type: ignore[attr-defined]
             route.abort()  # type: ignore[attr-defined]
         else:
             route.continue_()  # type: ignore[attr-defined]
@@ -95,8 +97,8 @@ def test_an_answer_that_was_lost_on_its_way_is_asked_for_again(begun: tuple[Worl
     page.route("**/submit", lose)
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    page.wait_for_function("Object.keys(localStorage).every(name => !name.startsWith('assent:outbox'))")
-    assert len(lost) == 2
+    page.wait_for_function("() => Object.keys(localStorage).every(name => !name.startsWith('assent:outbox'))")
+    assert lost == [200, 200]
     assert len(judgements(world)) == 1
 
 
@@ -106,7 +108,7 @@ def test_a_reload_in_mid_flight_sends_what_waits(begun: tuple[World, Person]) ->
     page.route("**/submit", lambda route: route.abort())
     page.keyboard.press("2")
     page.keyboard.press("Enter")
-    page.wait_for_function("Object.keys(localStorage).some(name => name.startsWith('assent:outbox'))")
+    page.wait_for_function("() => Object.keys(localStorage).some(name => name.startsWith('assent:outbox'))")
     page.unroute("**/submit")
     page.reload()
     mira.wait_for_task()

@@ -12,23 +12,37 @@ export function selected(selection, completions) {
   if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
   const range = selection.getRangeAt(0);
   const body = closestBody(range.startContainer);
-  if (!body || body !== closestBody(range.endContainer)) return null;
-  const slot = Number(body.dataset.slot);
   const words = selection.toString().trim();
-  if (!words) return null;
+  if (!body || !words || !within(range, body, words)) return null;
+  const slot = Number(body.dataset.slot);
   const before = range.cloneRange();
   before.selectNodeContents(body);
   before.setEnd(range.startContainer, range.startOffset);
   return { slot, ...place(completions[slot].text, words, before.toString()) };
 }
 
+/** Whether a selection holds words of this body alone. That of a whole paragraph may end at the start of the next element. */
+function within(range, body, words) {
+  if (body.contains(range.endContainer)) return true;
+  const inside = range.cloneRange();
+  inside.setEnd(body, body.childNodes.length);
+  const bare = (text) => text.replace(/\s+/g, "");
+  return bare(inside.toString()) === bare(words);
+}
+
 function closestBody(node) {
   return (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".answer-body") ?? null;
 }
 
+const MARKS = "[*_`~\\\\]{0,3}";  // Markdown's own signs, which are not shown
+const STARTS = "(?:(?:[-*+>]|\\d+[.)]|#{1,6}) )?";  // of a list's, a quotation's, a heading's line
+const LONGEST = 2000;  // characters; longer words are looked for as they stand
+
 /** Where `words` stand in the text: the occurrence with as many before it as in what is shown before the selection. */
 function place(text, words, shownBefore) {
-  const pattern = new RegExp(words.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+"), "gu");
+  const between = words.length > LONGEST ? "" : MARKS;
+  const parts = words.split(/\s+/).map((word) => [...word].map((sign) => sign.replace(/[.*+?^${}()|[\]\\/]/, "\\$&")).join(between));
+  const pattern = new RegExp(parts.join(`${between}\\s+${STARTS}${between}`), "gu");
   const found = [...text.matchAll(pattern)];
   if (!found.length) return {};
   const match = found[Math.min([...shownBefore.matchAll(pattern)].length, found.length - 1)];
