@@ -3,11 +3,12 @@
 from assent.feedback.agreement import (
     Agreement,
     agreement_by_person,
-    krippendorff_alpha_ordinal,
+    mark_agreements,
     pairwise_agreement,
-    ranking_alpha,
+    rankings_by_criterion,
     side_bias,
 )
+from assent.feedback.alpha import Alpha, krippendorff_alpha, mark_alphas, ranking_alpha
 from assent.feedback.calibration import calibrate_noise, expected_agreement
 from assent.feedback.campaign import TaskSpec, judge_tasks, people_of_task
 from assent.feedback.intervals import Interval, bootstrap_mean, bootstrap_statistic, wilson
@@ -18,6 +19,7 @@ from assent.feedback.simulated import SimulatedPerson, Temper, make_crowd, with_
 __all__ = [
     "LOSS_OF_LABEL",
     "Agreement",
+    "Alpha",
     "Interval",
     "SimulatedPerson",
     "TaskSpec",
@@ -28,11 +30,14 @@ __all__ = [
     "calibrate_noise",
     "expected_agreement",
     "judge_tasks",
-    "krippendorff_alpha_ordinal",
+    "krippendorff_alpha",
     "make_crowd",
+    "mark_agreements",
+    "mark_alphas",
     "pairwise_agreement",
     "people_of_task",
     "ranking_alpha",
+    "rankings_by_criterion",
     "reliability_weights",
     "side_bias",
     "wilson",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from assent.feedback.intervals import Floats, Interval, bootstrap_mean
-from assent.types.feedback import Judgement, Ranking
+from assent.feedback.intervals import Interval, bootstrap_mean
+from assent.types.feedback import Judgement, LabelKind, Ranking, marks_in_order, ranks_from_utilities
 
 TaskKey = tuple[int, tuple[int, ...]]
+
+TOO_FEW_PEOPLE = "fewer than two people judged"
+NOBODY_MET = "no task was judged by two people"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,7 @@ def pairwise_agreement(rankings: Sequence[Ranking], seed: int, resamples: int = 
     """
     meetings = list(_meetings(rankings))
     if not meetings:
-        overlapping = any(len(group) > 1 for group in _by_task(rankings).values())
-        reason = "two people never both ranked a pair strictly" if overlapping else "no task was judged by two people"
-        return Agreement(None, 0, 0, reason)
+        return Agreement(None, 0, 0, _why_nobody_met(rankings))
     tasks = [meeting.task for meeting in meetings]
     interval = bootstrap_mean([float(meeting.agree) for meeting in meetings], tasks, seed, resamples)
     return Agreement(interval, len(meetings), len(set(tasks)))
@@ -98,67 +96,43 @@ def side_bias(judgements: Sequence[Judgement], seed: int, resamples: int = 1000)
     return bootstrap_mean(wins, groups, seed, resamples) if wins else None
 
 
-def krippendorff_alpha_ordinal(ratings: ArrayLike) -> float | None:
-    """Krippendorff's alpha for ordinal ratings (Krippendorff 2011): 1 perfect, 0 chance, below 0 worse than chance.
+def mark_agreements(rankings: Sequence[Ranking], seed: int, resamples: int = 1000) -> dict[str, Agreement]:
+    """Pairwise agreement by each criterion that people marked: whom of two they gave the higher mark."""
+    return {name: pairwise_agreement(found, seed, resamples) for name, found in rankings_by_criterion(rankings).items()}
 
-    Args:
-        ratings: [people, units], NaN where a person did not rate a unit; larger is more, by any scale.
 
-    Returns:
-        Alpha, or None where it is undefined: no unit was rated twice, or all such ratings are the same.
+def rankings_by_criterion(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
+    """What the marks for each criterion say as rankings: a higher mark ranks higher, equal ones tie.
+
+    Judgements that did not mark all completions by a criterion are left out there.
     """
-    table = np.asarray(ratings, dtype=np.float64)
-    if table.ndim != 2:
-        raise ValueError(f"ratings must be [people, units], got shape {table.shape}")
-    domain = np.unique(table[~np.isnan(table)])
-    counts = (table[:, :, None] == domain).sum(axis=0).astype(np.float64)  # [units, values]
-    counts = counts[counts.sum(axis=1) >= 2]
-    totals = counts.sum(axis=0)
-    if not len(counts) or (totals > 0).sum() < 2:
-        return None
-    distance = _ordinal_distance(totals)
-    raters = counts.sum(axis=1)
-    within = np.einsum("uc,ck,uk->u", counts, distance, counts) / (raters - 1)
-    observed = within.sum()
-    expected = totals @ distance @ totals / (totals.sum() - 1)
-    return float(1.0 - observed / expected)
+    names = marks_in_order({name for ranking in rankings for marks in ranking.marks for name in marks})
+    found: dict[str, list[Ranking]] = {}
+    for name in names:
+        marked = (each for each in rankings if each.marks and all(name in marks for marks in each.marks))
+        found[name] = [
+            replace(each, ranks=ranks_from_utilities([marks[name] for marks in each.marks]), label=LabelKind.RANKING)
+            for each in marked
+        ]
+    return found
 
 
-def ranking_alpha(rankings: Sequence[Ranking]) -> float | None:
-    """Krippendorff's ordinal alpha of the ranks that people gave; a unit is one completion in one task.
-
-    None where it is undefined (see `krippendorff_alpha_ordinal`).
-    """
-    people = {person: row for row, person in enumerate(sorted({ranking.person_id for ranking in rankings}))}
-    units: dict[tuple[TaskKey, int], int] = {}
-    cells: list[tuple[int, int, int]] = []
-    for ranking in rankings:
-        for completion, rank in zip(ranking.completion_ids, ranking.ranks, strict=True):
-            unit = units.setdefault((_task_key(ranking), completion), len(units))
-            cells.append((people[ranking.person_id], unit, rank))
-    if not cells:
-        return None
-    table = np.full((len(people), len(units)), np.nan)
-    for row, column, rank in cells:
-        table[row, column] = rank
-    return krippendorff_alpha_ordinal(table)
-
-
-def _ordinal_distance(totals: Floats) -> Floats:
-    """Squared distances [V, V]: values lie apart by the number of ratings between them, the ends counted half."""
-    middle = np.cumsum(totals) - totals / 2
-    distance: Floats = (middle[:, None] - middle[None, :]) ** 2
-    return distance
-
-
-def _task_key(ranking: Ranking) -> TaskKey:
+def task_key(ranking: Ranking) -> TaskKey:
+    """What makes two rankings one task: the prompt and the completions, in whatever order."""
     return ranking.prompt_id, tuple(sorted(ranking.completion_ids))
+
+
+def _why_nobody_met(rankings: Sequence[Ranking]) -> str:
+    if len({ranking.person_id for ranking in rankings}) < 2:
+        return TOO_FEW_PEOPLE
+    overlapping = any(len({each.person_id for each in group}) > 1 for group in _by_task(rankings).values())
+    return "two people never both ranked a pair strictly" if overlapping else NOBODY_MET
 
 
 def _by_task(rankings: Sequence[Ranking]) -> dict[TaskKey, list[Ranking]]:
     tasks: dict[TaskKey, list[Ranking]] = defaultdict(list)
     for ranking in rankings:
-        tasks[_task_key(ranking)].append(ranking)
+        tasks[task_key(ranking)].append(ranking)
     return tasks
 
 

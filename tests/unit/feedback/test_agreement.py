@@ -1,20 +1,12 @@
-"""Agreement by hand, and Krippendorff's alpha against the reference library."""
+"""Agreement by hand, and the reason where there is none."""
 
 from __future__ import annotations
 
-import krippendorff
-import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from dataclasses import replace
 
-from assent.feedback import (
-    agreement_by_person,
-    krippendorff_alpha_ordinal,
-    pairwise_agreement,
-    ranking_alpha,
-    side_bias,
-)
+import pytest
+
+from assent.feedback import agreement_by_person, mark_agreements, pairwise_agreement, side_bias
 from assent.types.feedback import Judgement, LabelKind, Ranking
 
 
@@ -103,35 +95,16 @@ def test_side_bias_of_best_of_k_is_one_half_if_the_order_does_not_matter() -> No
     assert interval.value == 0.5
 
 
-def test_alpha_golden_value() -> None:
-    # Krippendorff's own example of four observers and twelve units (2011, section C): ordinal alpha 0.815.
-    nan = float("nan")
-    table = [
-        [1, 2, 3, 3, 2, 1, 4, 1, 2, nan, nan, nan],
-        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, nan, 3],
-        [nan, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, nan],
-        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, nan],
-    ]
-    assert krippendorff_alpha_ordinal(table) == pytest.approx(0.815, abs=5e-4)
+def test_agreement_needs_two_people() -> None:
+    assert pairwise_agreement([ranking(1, (1, 2)), ranking(1, (1, 2))], seed=0).reason == "fewer than two people judged"
+    tied = pairwise_agreement([ranking(1, (1, 1)), ranking(2, (1, 2))], seed=0)
+    assert tied.reason == "two people never both ranked a pair strictly"
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 12), st.integers(2, 6), st.floats(0.0, 0.6))
-def test_alpha_equals_the_krippendorff_library(seed: int, people: int, units: int, values: int, missing: float) -> None:
-    rng = np.random.default_rng(seed)
-    table = rng.integers(1, values + 1, (people, units)).astype(float) ** 2  # unequal steps: only the order may matter
-    table[rng.random(table.shape) < missing] = np.nan
-    alpha = krippendorff_alpha_ordinal(table)
-    if alpha is None:
-        pairable = table[:, (~np.isnan(table)).sum(axis=0) >= 2]
-        assert len(np.unique(pairable[~np.isnan(pairable)])) < 2
-    else:
-        assert alpha == pytest.approx(krippendorff.alpha(table, level_of_measurement="ordinal"), abs=1e-9)
-
-
-def test_ranking_alpha() -> None:
-    assert ranking_alpha([ranking(1, (1, 2, 3)), ranking(2, (1, 2, 3))]) == pytest.approx(1.0)
-    opposed = ranking_alpha([ranking(1, (1, 2, 3)), ranking(2, (3, 2, 1))])
-    assert opposed is not None
-    assert opposed < 0
-    assert ranking_alpha([ranking(1, (1, 2, 3))]) is None
-    assert ranking_alpha([]) is None
+def test_agreement_per_criterion() -> None:
+    marks = ({"kind": 0.9, "short": 0.1}, {"kind": 0.2, "short": 0.5})
+    turned = ({"kind": 0.7, "short": 0.5}, {"kind": 0.3, "short": 0.1})
+    said = [replace(ranking(1, (1, 2)), marks=marks), replace(ranking(2, (1, 2)), marks=turned), ranking(3, (2, 1))]
+    found = mark_agreements(said, seed=0)
+    assert {name: each.interval.value for name, each in found.items() if each.interval} == {"kind": 1.0, "short": 0.0}
+    assert {name: each.pairs for name, each in found.items()} == {"kind": 1, "short": 1}
