@@ -114,6 +114,7 @@ def reward(
     """Train the reward model on all rankings so far, or on a file of samples, and check its health.
 
     --reward_model.samples FILE with --reward_model.loss binary or regression needs no rankings.
+    --reward_model.dataset ID learns from a dataset version that was frozen in the pages.
     """
     with at_work(context, workspace, recipe, as_json, force) as (project, result):
         from assent.cli.standing import first_undone, initial_of
@@ -127,7 +128,7 @@ def reward(
         name = named(run)
         of_samples = project.settings.reward_model.of_samples
         number = round or _round_of(project, name, "reward") or (1 if of_samples else first_undone(project, "health"))
-        if not of_samples:
+        if not of_samples and project.settings.reward_model.dataset is None:
             _require_judged(project, number)
         result["round"] = number
         result["reward"] = train_reward(project, number, initial_of(project), name)

@@ -54,6 +54,9 @@ class RewardModelSettings(Section):
         description="JSONL for regression: {'prompt', 'completion', 'reward' or 'marks'}; for binary:"
         " {'prompt' if you like, 'completion' or 'text', 'label': 0 or 1}; no rankings are needed then",
     )
+    dataset: str | None = Field(
+        None, description="a dataset version of people's rankings that is frozen already, by its id or its beginning"
+    )
     samples_holdout_share: float = Field(
         0.2,
         gt=0,

@@ -135,7 +135,7 @@ def _previous(project: Project, round: int) -> str | None:
     """The reward model of the round before, if this one is to go on from it: one with the same heads and members."""
     settings = project.settings.reward_model
     before = get_run(project.store, f"round{round - 1}-reward")
-    if not settings.warm_start or before is None or not before.done:
+    if not settings.warm_start or before is None or not before.done or settings.dataset is not None:
         return None
     made = before.result
     alike = (made.get("criteria"), made.get("members")) == (list(settings.criteria), settings.ensemble)

@@ -14,8 +14,8 @@ from assent.feedback import reliability_weights
 from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
 from assent.stages.sample import sample_run
-from assent.store import Completion, get_completions, get_prompts, rankings
-from assent.store.runs import finish_run
+from assent.store import Completion, find, get_completions, get_prompts, rankings
+from assent.store.runs import finish_run, get_run
 from assent.training.reward_examples import (
     Example,
     example_of_ranking,
@@ -23,7 +23,7 @@ from assent.training.reward_examples import (
     standardised,
 )
 from assent.types.errors import DataError, WorkspaceError
-from assent.types.feedback import Ranking
+from assent.types.feedback import LabelKind, Ranking
 from assent.types.messages import Message, Prompt
 
 _NOTHING = Prompt(())  # in place of the prompt of a text that is judged by itself
@@ -43,7 +43,9 @@ class Labels:
 
 
 def freeze_dataset(project: Project, round: int) -> str:
-    """The dataset version of this round: every ranking so far by id, with its content hash."""
+    """The dataset version of this round: every ranking so far by id, with its content hash; or the one given."""
+    if (given := given_dataset(project)) is not None:
+        return given
     run_id = f"round{round}-dataset"
     run = project.begin(run_id, "dataset", round, ("people",))
     if run.done:
@@ -98,8 +100,48 @@ def freeze_samples(project: Project, round: int, reward_run: str) -> str:
 
 
 def read_rankings(project: Project, round: int, purpose: str, first: int = 1) -> list[Ranking]:
-    """Every ranking of the rounds `first` to `round` for a purpose, in order of submission."""
-    return rankings(project.store, [sample_run(number) for number in range(first, round + 1)], purpose)
+    """Every ranking of the rounds `first` to `round` for a purpose, in order of submission.
+
+    Once the round's dataset is frozen, only what it holds; or what `reward_model.dataset` holds, whatever its rounds.
+    """
+    if (given := given_dataset(project)) is not None:
+        return _frozen_rankings(project, given, purpose)
+    frozen = get_run(project.store, f"round{round}-dataset")
+    dataset = str(frozen.result["dataset"]) if frozen is not None and frozen.done else None
+    runs = [sample_run(number) for number in range(first, round + 1)]
+    return rankings(project.store, runs, purpose, dataset=dataset)
+
+
+def _frozen_rankings(project: Project, dataset: str, purpose: str) -> list[Ranking]:
+    path = project.folder(dataset) / f"{purpose}.jsonl"
+    held = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lists = ("completion_ids", "ranks", "marks")
+    return [
+        Ranking(**{**line, **{name: tuple(line[name]) for name in lists}, "label": LabelKind(line["label"])})
+        for line in held
+    ]
+
+
+def given_dataset(project: Project) -> str | None:
+    """The id of the dataset version that `reward_model.dataset` names; None if it names none.
+
+    Raises:
+        DataError: there is no such artifact, or it holds no rankings to train on and to measure by.
+    """
+    if (text := project.settings.reward_model.dataset) is None:
+        return None
+    found = find(project.store, text)
+    card = project.artifact(found.id).card if found.kind == "artifact" else {}
+    if not {"train", "holdout"} <= set(card) or "sha256" in card:  # a hash of their file is what samples have
+        raise DataError(
+            f"reward_model.dataset = {text} is no dataset version of rankings", "see them with `assent lineage`"
+        )
+    if not card["train"] or not card["holdout"]:
+        raise DataError(
+            f"reward_model.dataset = {text}: {card['train']} rankings to train on, {card['holdout']} to measure by",
+            "freeze one that has both: tasks for holdout are judged too",
+        )
+    return found.id
 
 
 def frozen_samples(project: Project, dataset: str, purpose: str) -> list[Sample]:

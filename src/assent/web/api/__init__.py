@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from assent.web.api import assignments, me
+from assent.web.api import access, assignments, campaigns, data, me
 
 router = APIRouter(prefix="/api/v1")
-router.include_router(me.router)
-router.include_router(assignments.router)
+for _part in (me, assignments, campaigns, access, data):
+    router.include_router(_part.router)
 
 __all__ = ["router"]
