@@ -121,8 +121,10 @@ def account(request: Request, entrance: Self) -> Response:
 
 
 def _open_to(service: Service, entrance: Entrance) -> list[Campaign]:
+    """The campaigns that are for this person; the loop's own once it has put up tasks."""
     groups = set(entrance.account.groups)
-    return [each for each in list_campaigns(service.store) if set(each.settings.groups) <= groups]
+    found = [each for each in list_campaigns(service.store) if set(each.settings.groups) <= groups]
+    return [each for each in found if each.run_ids or not each.automatic]
 
 
 def _seen(service: Service, entrance: Entrance, campaign: Campaign) -> Mine:

@@ -1,0 +1,117 @@
+"""A real Chromium before a real server. Debian's package `chromium` is enough (`make chromium`)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, sync_playwright
+
+from tests.browser.server import Server
+from tests.browser.world import World, make_world
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium here; `make chromium` installs Debian's")
+    with sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except Error as error:
+            pytest.skip(f"Chromium does not start here: {error.message.splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., tuple[World, Server]]]:
+    """Makes a world and serves it."""
+    servers: list[Server] = []
+
+    def start(**what: object) -> tuple[World, Server]:
+        world = make_world(tmp_path / f"workspace{len(servers)}", **what)  # type: ignore[arg-type]
+        server = Server(world.workspace)
+        servers.append(server)
+        server.start()
+        return world, server
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+class Person:
+    """Someone at a browser. What goes wrong on the page, and what leaves it, is kept."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.elsewhere: list[str] = []
+        context.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("dialog", lambda dialog: (self.errors.append(f"dialog {dialog.message}"), dialog.dismiss()))
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.elsewhere.append(request.url)
+
+    def come_in(self, token: str, name: str = "Mira") -> None:
+        """By a link for somebody new."""
+        self.page.goto(f"{self.url}/link/{token}")
+        self.page.get_by_label("Your name").fill(name)
+        self.page.get_by_label("Login name").fill(name.lower())
+        self.page.get_by_role("button", name="Come in").click()
+        self.page.wait_for_url(f"{self.url}/")
+
+    def agree(self) -> None:
+        """To the first campaign's texts."""
+        self.page.get_by_role("link", name="Begin").first.click()
+        self.page.get_by_role("checkbox").check()
+        self.page.get_by_role("button", name="Agree and begin").click()
+        self.wait_for_task()
+
+    def wait_for_task(self) -> None:
+        """Until there is something to judge."""
+        self.page.wait_for_selector(".answer")
+
+    def asked(self) -> str:
+        """The question that is shown."""
+        return self.page.locator(".turn.last .turn-body").inner_text()
+
+
+@pytest.fixture
+def person(browser: Browser) -> Iterator[Callable[..., Person]]:
+    """Opens a browser window of its own for somebody."""
+    contexts: list[BrowserContext] = []
+
+    def arrive(server: Server, **options: object) -> Person:
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})  # type: ignore[arg-type]
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        return Person(context, server.url)
+
+    yield arrive
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps a screenshot where ASSENT_SCREENSHOTS says, if it says so."""
+    folder = os.environ.get("ASSENT_SCREENSHOTS")
+
+    def keep(page: Page, name: str, whole: bool = False) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
+
+    return keep
