@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from assent.report.wording import duration, number, percent
 from assent.store.sessions import Entrance
 from assent.types.feedback import Judgement, LabelKind
 from assent.web.entrance import may, who
@@ -68,4 +70,6 @@ def _entrance(request: Request) -> Entrance | None:
 
 _templates.filters["markdown"] = lambda text: Markup(render(text))  # sanitised by the last step of rendering
 _templates.filters["order_shown"] = order_shown
+_templates.filters.update(number=number, percent=percent, duration=duration)
+_templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
 _templates.filters["plain"] = lambda text: Markup(plain(text))
