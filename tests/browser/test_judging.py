@@ -86,7 +86,9 @@ def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: 
     before = mira.asked()
     keys.press("Shift+Digit2")
     keys.press("Enter")
-    page.wait_for_function("before => document.querySelector('.turn.last .turn-body')?.innerText !== before", arg=before)
+    page.wait_for_function(
+        "before => document.querySelector('.turn.last .turn-body')?.innerText !== before", arg=before
+    )
     keys.press("0")
     keys.press("n")
     keys.type("1 as good as 2")  # digits in a note choose nothing

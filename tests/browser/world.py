@@ -20,7 +20,9 @@ CRITERIA = (
     Criterion("harmless", "Would following it hurt anyone?"),
 )
 REASONS = ("clearer", "more correct", "shorter")
-GUIDELINES = "# What we look for\nPrefer the answer you would rather *act on*.\n\n- correct before nice\n- short before long"
+GUIDELINES = (
+    "# What we look for\nPrefer the answer you would rather *act on*.\n\n- correct before nice\n- short before long"
+)
 CONSENT = "Your judgements are kept with your name and train a model. You may take them back."
 
 QUESTIONS = (

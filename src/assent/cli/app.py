@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assent.cli import best_of, init, inspection, lineage, loop, rank, single, up
+from assent.cli import backup, best_of, init, inspection, lineage, loop, rank, single, up
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ _SETTINGS_COMMANDS = {
     ),
     "To look at": (inspection.settings,),
 }
-_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (up.up, rank.rank)}
+_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (up.up, rank.rank, backup.backup)}
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
     for _function in _functions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,9 @@ class Store:
         self.location = location
         self.now = now
         self._writer = engine.execution_options(**{WRITE_OPTION: True})
+        # SQLite has one writer at a time. Its own waiting is by trying again after ever longer sleeps, so with many
+        # threads some wait for seconds; a lock wakes the next one at once. Other processes still wait SQLite's way.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         # SQLite's readers see a snapshot anyway; elsewhere the default would let each statement see another state.
         sqlite = engine.dialect.name == "sqlite"
         self._reader = engine if sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
@@ -78,6 +82,7 @@ class Store:
             WorkspaceError: disk full, read-only, locked for longer than the busy timeout.
         """
         with (
+            self._turn,
             translate_database_errors(self.location),
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from assent.store.hashing import canonical_json
 
 BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another before "database is locked"
+MOST_CONNECTIONS = 50  # of one process; a server has 40 threads
 WRITE_OPTION = "assent_write"
 
 
@@ -18,7 +19,12 @@ def make_engine(url: URL) -> Engine:
 
     JSON is written with sorted keys and without NaN, so that equal values are equal bytes.
     """
-    engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=url.get_backend_name() != "sqlite")
+    engine = create_engine(
+        url,
+        json_serializer=canonical_json,
+        pool_pre_ping=url.get_backend_name() != "sqlite",
+        max_overflow=MOST_CONNECTIONS - 5,
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
