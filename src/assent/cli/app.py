@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from assent.cli import backup, best_of, init, inspection, lineage, loop, rank, single, up
+from assent.cli import backup, best_of, init, inspection, lineage, loop, people, rank, single, up
 from assent.cli.overrides import EPILOG, SettingsCommand
 
 app = typer.Typer(
@@ -50,7 +51,10 @@ _SETTINGS_COMMANDS = {
     ),
     "To look at": (inspection.settings,),
 }
-_PLAIN_COMMANDS = {"To look at": (lineage.lineage, inspection.doctor), "For people": (up.up, rank.rank, backup.backup)}
+_PLAIN_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "To look at": (lineage.lineage, inspection.doctor),
+    "For people": (up.up, rank.rank, people.people, backup.backup),
+}
 
 for _panel, _functions in _SETTINGS_COMMANDS.items():
     for _function in _functions:

@@ -84,8 +84,15 @@ class RewardModelSettings(Section):
     label_smoothing: float = Field(
         0.0, ge=0, lt=0.5, description="share of a pair's label given to the other side (Szegedy et al. 2016); pairwise"
     )
-    reliability: Literal["none", "agreement"] = Field(
-        "none", description="agreement: a person's judgements count by how often others agreed with that person"
+    reliability: Literal["none", "agreement", "bradley-terry"] = Field(
+        "none",
+        description="how a person's judgements count: agreement, by how often others agreed; bradley-terry, by a model"
+        " of each person's reliability and leaning to what is shown first (after Chen et al. 2013)",
+    )
+    influence_cap: float = Field(
+        2.0,
+        ge=1,
+        description="times an equal share: no one's judgements count for more of the whole, if reliability is not none",
     )
     criteria: list[str] = Field(
         default=[],

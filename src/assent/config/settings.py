@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from assent.config.algorithm import AlgorithmSettings, ExpertIterationSettings, GRPOSettings, PPOSettings
 from assent.config.preference import DPOSettings, PreferenceChoice
@@ -128,9 +128,22 @@ class PeopleSettings(Section):
         0.15, gt=0, lt=1, description="of the prompts: their judgements measure the reward model and never train it"
     )
     overlap: int = Field(3, ge=2, description="people per held-out task, whose agreement is the reward model's ceiling")
+    arms: dict[Literal["random", "uncertainty", "near-ties", "new-against-old"], float] = Field(
+        default={"random": 1.0},
+        description="shares of the training tasks by what chose them: from round 2 on, where the reward model's members"
+        " disagree, where its scores are close, or the policy beside the initial one; random must have some",
+    )
+    candidates: int = Field(3, ge=2, description="sets of completions written for each task, where arms are to choose")
     criteria_marks: bool = Field(
         False, description="people also mark every completion per criterion, for reward_model.criteria"
     )
+
+    @field_validator("arms")
+    @classmethod
+    def _some_stay_random(cls, arms: dict[str, float]) -> dict[str, float]:
+        if any(share < 0 for share in arms.values()) or not arms.get("random", 0.0) > 0:
+            raise ValueError("shares are at least 0, and that of random above 0: by it the other arms are measured")
+        return arms
 
 
 class HealthSettings(Section):

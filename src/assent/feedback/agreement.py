@@ -136,7 +136,7 @@ def _by_task(rankings: Sequence[Ranking]) -> dict[TaskKey, list[Ranking]]:
     return tasks
 
 
-def _strict(ranking: Ranking) -> Mapping[tuple[int, int], bool]:
+def strict_preferences(ranking: Ranking) -> Mapping[tuple[int, int], bool]:
     """(smaller completion id, larger) -> whether the former is preferred; pairs left open are not in."""
     preferences: dict[tuple[int, int], bool] = {}
     for pair in ranking.comparisons():
@@ -148,7 +148,7 @@ def _strict(ranking: Ranking) -> Mapping[tuple[int, int], bool]:
 
 def _meetings(rankings: Sequence[Ranking]) -> Iterator[_Meeting]:
     for task, group in enumerate(_by_task(rankings).values()):
-        said = [(ranking.person_id, _strict(ranking)) for ranking in group] if len(group) > 1 else []
+        said = [(ranking.person_id, strict_preferences(ranking)) for ranking in group] if len(group) > 1 else []
         for (one, of_one), (other, of_other) in combinations(said, 2):
             if one != other:
                 for pair in of_one.keys() & of_other.keys():

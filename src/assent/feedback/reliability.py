@@ -1,14 +1,17 @@
-"""How much each person's judgements count, from how often others agreed with them."""
+"""How much each person's judgements count, from how they compare with those of others."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from assent.feedback.agreement import agreement_counts
+from assent.feedback.annotators import fit_annotators
+from assent.feedback.answers import answers_of
 from assent.feedback.intervals import Floats
-from assent.types.feedback import Ranking
+from assent.types.feedback import JudgedTask, Ranking
 
 PRIOR_PAIRS = 20.0  # pairs that everyone is taken to have judged beside an average person
 ROUNDS = 200
@@ -34,6 +37,29 @@ def reliability_weights(rankings: Sequence[Ranking]) -> dict[int, float]:
     if total <= 0:
         return dict.fromkeys(people, 1.0)
     return {person: float(weights[place[person]]) * len(rankings) / total for person in people}
+
+
+def bradley_terry_weights(judged: Sequence[JudgedTask], cap: float = math.inf) -> dict[int, float]:
+    """Weight of each person who judged, from a Bradley–Terry model of people (`fit_annotators`); the mean is 1.
+
+    The weight is the person's `discernment`, on the scale of the r above: how far from a guess they are on two items
+    of ordinary difference, once their leaning to what is shown first is taken off. A guess or worse has none.
+
+    Args:
+        judged: all that is known of the people; ties and K-wise rankings included.
+        cap: on each person's share of the evidence (`Answers.capped`), so that no flood of answers can pass for the
+            truth that others are measured by.
+    """
+    people = sorted({each.ranking.person_id for each in judged})
+    answers = answers_of(judged, people)
+    if not len(answers):
+        return dict.fromkeys(people, 1.0)
+    found = fit_annotators(answers.capped(cap)).discernment()
+    weights = {person: max(0.0, float(value)) for person, value in zip(people, found, strict=True)}
+    total = sum(weights[each.ranking.person_id] for each in judged)
+    if total <= 0:
+        return dict.fromkeys(people, 1.0)
+    return {person: weight * len(judged) / total for person, weight in weights.items()}
 
 
 def _reliabilities(pairs: Floats, excess: Floats) -> Floats:

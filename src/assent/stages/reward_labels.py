@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from assent.data.samples import Sample, read_samples
-from assent.feedback import reliability_weights
+from assent.feedback import bradley_terry_weights, capped_weights, reliability_weights
 from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
 from assent.stages.sample import sample_run
-from assent.store import Completion, find, get_completions, get_prompts, rankings
+from assent.store import Completion, find, get_completions, get_prompts, judged_tasks, rankings
 from assent.store.runs import finish_run, get_run
 from assent.training.reward_examples import (
     Example,
@@ -202,21 +203,29 @@ def _examples_of_rankings(
         )
     completions, prompts = texts_of(project, given)
     sequences = {i: scorer.encode(prompts[i], completion.text) for i, completion in completions.items()}
-    weights = _weights(project, given, round)
+    weights = person_weights(project, given, round)
     made = (example_of_ranking(ranking, sequences, settings, weights[ranking.person_id]) for ranking in given)
     found = [example for example in made if example is not None]
     _require_differences(project, found, len(given))
     return found
 
 
-def _weights(project: Project, given: Sequence[Ranking], round: int) -> dict[int, float]:
+def person_weights(project: Project, given: Sequence[Ranking], round: int) -> dict[int, float]:
     """What each person's judgements count. Only held-out tasks are judged by several people, so they tell."""
-    people = {ranking.person_id for ranking in given}
-    if project.settings.reward_model.reliability == "none":
-        return dict.fromkeys(people, 1.0)
-    weights = reliability_weights([*given, *read_rankings(project, round, "holdout")])
-    mean = sum(weights[ranking.person_id] for ranking in given) / len(given)
-    return {person: weights[person] / mean if mean > 0 else 1.0 for person in people}
+    counts = Counter(ranking.person_id for ranking in given)
+    settings = project.settings.reward_model
+    if settings.reliability == "none":
+        return dict.fromkeys(counts, 1.0)
+    if settings.reliability == "bradley-terry":
+        runs = [sample_run(number) for number in range(1, round + 1)]
+        judged = [each for each in judged_tasks(project.store, runs) if each.ranking.person_id in counts]
+        found = bradley_terry_weights(judged, settings.influence_cap)
+    else:
+        found = reliability_weights([*given, *read_rankings(project, round, "holdout")])
+    weights = {person: found[person] for person in counts}
+    if not any(weights.values()):
+        return dict.fromkeys(counts, 1.0)
+    return capped_weights(weights, counts, settings.influence_cap)
 
 
 def _require_differences(project: Project, found: Sequence[Example], count: int) -> None:

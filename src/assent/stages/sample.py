@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from assent.data.chat import ChatFormat
@@ -11,6 +12,7 @@ from assent.models.loading import context_length, load_causal_lm, stop_ids
 from assent.rollouts.collector import collect_rollouts
 from assent.rollouts.local import LocalGenerator
 from assent.stages.project import Project
+from assent.stages.which_next import Written, choose_written, is_choosy, reward_before
 from assent.store import NewTask, add_completions, add_tasks
 from assent.store.runs import finish_run
 from assent.training.interrupt import raise_if_stopped
@@ -78,26 +80,79 @@ def sample(project: Project, round: int, policy: str, initial: str | None = None
             "go on with `assent rl`",
         )
     run_id = sample_run(round)
-    run = project.begin(run_id, "sample", round, ("sampling", "people", "prompts"), {"policy": policy})
+    inputs = {"policy": policy}
+    if is_choosy(project) and (before := reward_before(project, round)) is not None:
+        inputs["reward"] = before
+    run = project.begin(run_id, "sample", round, ("sampling", "people", "prompts"), inputs)
     if run.done:
         return run_id
     chosen = _choose_prompts(project, round)
-    written = [_write(project, run_id, author, chosen, count) for author, count in _authors(project, policy, initial)]
-    tasks = []
-    for place, index in enumerate(chosen):
-        held_out = is_held_out(project, project.prompts["train"][index])
-        tasks.append(
-            NewTask(
-                project.prompt_ids["train"][index],
-                tuple(completion for by_author in written for completion in by_author[place]),
-                LabelKind(project.settings.people.label),
-                overlap=project.settings.people.overlap if held_out else 1,
-                purpose="holdout" if held_out else "train",
-            )
+    if is_choosy(project):
+        return _sample_choosily(
+            project, round, run_id, chosen, _authors(project, policy, initial), inputs.get("reward")
         )
+    written = [_write(project, run_id, author, chosen, count) for author, count in _authors(project, policy, initial)]
+    tasks = [
+        _task(project, index, tuple(completion for by_author in written for completion in by_author[place]))
+        for place, index in enumerate(chosen)
+    ]
     add_tasks(project.store, run_id, tasks)
     finish_run(project.store, run_id, {"tasks": len(tasks), "judgements_wanted": sum(task.overlap for task in tasks)})
     return run_id
+
+
+def _sample_choosily(
+    project: Project,
+    round: int,
+    run_id: str,
+    chosen: Sequence[int],
+    authors: Sequence[tuple[str, int]],
+    reward: str | None,
+) -> str:
+    """Held-out tasks as ever; for the others more is written than is asked about, and `people.arms` choose."""
+    people, train = project.settings.people, project.prompts["train"]
+    held_out = [index for index in chosen if is_held_out(project, train[index])]
+    count = len(chosen) - len(held_out)
+    pool = _more_prompts(project, round, count * people.candidates)
+    old = authors[1][1] if len(authors) > 1 else 0
+    half = people.completions_per_ranking // 2  # of the initial policy, which new-against-old may want
+    amounts = [size if place == 0 else max(size, half) for place, (_, size) in enumerate(authors)]
+    written = [
+        _write(project, run_id, author, [*held_out, *pool], amount)
+        for (author, _), amount in zip(authors, amounts, strict=True)
+    ]
+    places = [Written(tuple(each[0]), tuple(each[1]) if len(each) > 1 else ()) for each in zip(*written, strict=True)]
+    first = len(held_out)
+    found = choose_written(project, round, places[first:], old, count, reward)
+    asked = [(index, (*each.new, *each.old[:old])) for index, each in zip(held_out, places, strict=False)]
+    asked += [(pool[each.candidate.place], each.candidate.completion_ids) for each in found]
+    ids = add_tasks(project.store, run_id, [_task(project, index, completions) for index, completions in asked])
+    arms: dict[str, list[int]] = {}
+    for task, each in zip(ids[first:], found, strict=True):
+        arms.setdefault(each.arm, []).append(task)
+    wanted = first * people.overlap + count
+    finish_run(project.store, run_id, {"tasks": len(ids), "judgements_wanted": wanted, "arms": arms})
+    return run_id
+
+
+def _task(project: Project, index: int, completions: tuple[int, ...]) -> NewTask:
+    people = project.settings.people
+    held_out = is_held_out(project, project.prompts["train"][index])
+    return NewTask(
+        project.prompt_ids["train"][index],
+        completions,
+        LabelKind(people.label),
+        overlap=people.overlap if held_out else 1,
+        purpose="holdout" if held_out else "train",
+    )
+
+
+def _more_prompts(project: Project, round: int, count: int) -> list[int]:
+    """Train prompts that are not held out, in the order in which `_choose_prompts` goes through them."""
+    train = project.prompts["train"]
+    order = endless(len(train), project.seed("tasks", round), "prompts")
+    free = (index for index in order if not is_held_out(project, train[index]))
+    return list(islice(free, count))
 
 
 def _authors(project: Project, policy: str, initial: str | None) -> list[tuple[str, int]]:

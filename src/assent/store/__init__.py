@@ -21,6 +21,7 @@ from assent.store.completions import Completion, add_completions, completions_of
 from assent.store.database import Store
 from assent.store.dump import dump_rows
 from assent.store.hashing import artifact_id, canonical_json, hash_folder, hash_json
+from assent.store.judged import judged_tasks
 from assent.store.judgements import Judgements
 from assent.store.lineage import Node, Reference, ancestors, descendants, find
 from assent.store.people import NewPerson, Person, add_people, add_person, get_person, list_people
@@ -71,6 +72,7 @@ __all__ = [
     "get_tasks",
     "hash_folder",
     "hash_json",
+    "judged_tasks",
     "latest",
     "list_artifacts",
     "list_people",

@@ -8,11 +8,11 @@ from typing import TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from assent.store.tables import ArtifactRow, CompletionRow, PromptRow, RunRow, TaskRow
+from assent.store.tables import ArtifactRow, CompletionRow, JudgementRow, PromptRow, RunRow, TaskRow
 from assent.types.errors import DataError
 
 Item = TypeVar("Item")
-Numbered = TypeVar("Numbered", PromptRow, CompletionRow, TaskRow)
+Numbered = TypeVar("Numbered", PromptRow, CompletionRow, TaskRow, JudgementRow)
 
 _BATCH = 500  # SQLite's oldest limit is 999 variables in a statement
 

@@ -142,6 +142,18 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class JudgedTask:
+    """A ranking with how it came about, for what is known of the person rather than of the completions."""
+
+    ranking: Ranking
+    task_id: int
+    order_shown: tuple[int, ...]  # [K] indices into the ranking's completions, first shown first
+    seconds: float = 0.0  # time the person took; 0 where it is not known
+    lengths: tuple[int, ...] = ()  # [K] words of each completion; empty where they are not known
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Assignment:
     """One person's lease on a task: everything a page (or a simulated person) needs to ask for a judgement.
 
