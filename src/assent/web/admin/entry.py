@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Path, Query, Request
+from fastapi import Depends, Form, Path, Query
 from fastapi.responses import RedirectResponse
 from pydantic import AfterValidator
 
@@ -46,11 +46,9 @@ def settings_of(service: Service) -> Settings:
     return load_settings([workspace_of(service).settings_file])
 
 
-def back_to(address: str, request: Request, done: str = "") -> RedirectResponse:
-    """Lead a browser from a form that was carried out to the page that shows it; `done` names what to say there."""
-    return RedirectResponse(
-        str(request.url_for("home").replace(path=address, query=f"done={done}" if done else "")), 303
-    )
+def back_to(address: str, done: str = "") -> RedirectResponse:
+    """Lead a browser from a form that was carried out to the page that shows it; `done` is a key of what it says."""
+    return RedirectResponse(f"{address}?done={done}" if done else address, 303)
 
 
 def listed(text: str) -> tuple[str, ...]:
