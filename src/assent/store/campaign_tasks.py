@@ -98,7 +98,7 @@ def make_tasks(
     by_prompt = _completions(store, policies)
     prompts = list(by_prompt)
     rng.shuffle(prompts)
-    made = []
+    made: list[NewTask] = []
     for prompt in prompts:
         chosen = _choose(by_prompt[prompt], asked.completions, policies, source, rng)
         if chosen and len(made) < tasks:

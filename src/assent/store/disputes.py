@@ -50,7 +50,7 @@ class Dispute:
     mine: bool  # who asks has judged it and cannot rule on it
 
 
-def list_disputes(store: Store, run_ids: Sequence[str], person_id: int, most: int = 50) -> list[Dispute]:
+def list_disputes(store: Store, run_ids: Sequence[str], person_id: int, most: int = 20) -> list[Dispute]:
     """The tasks of these runs that people disagreed on most, those without a ruling first.
 
     Args:
@@ -146,6 +146,7 @@ def _rulings(session: Session, task_ids: Sequence[int]) -> dict[int, list[Ruling
             .order_by(TaskRow.id)
         )
         for number, origin, name, ranks in session.execute(query):
+            assert origin is not None
             found[origin].append(Ruling(number, name, None if ranks is None else tuple(ranks)))
     return found
 

@@ -73,12 +73,13 @@ def invite(
 def person(request: Request, service: Served, entrance: Reader, person_id: PathId, done: Asked = "") -> Response:
     """One person."""
     row, measured = _row(service, person_id)
-    shares = [
-        ("Agrees with the others", "c-1", row.facts and row.facts.agreement),
+    facts = row.facts
+    shares: list[tuple[str, str, Interval | None]] = [
+        ("Agrees with the others", "c-1", facts.agreement if facts else None),
         ("Right on tasks with a known answer", "c-2", row.gold),
         ("Agrees with themselves", "c-3", row.repeated),
-        ("What is shown first wins", "c-4", row.facts and row.facts.first_wins),
-        ("What is longer wins", "c-5", row.facts and row.facts.longer_wins),
+        ("What is shown first wins", "c-4", facts.first_wins if facts else None),
+        ("What is longer wins", "c-5", facts.longer_wins if facts else None),
     ]
     drawn = [(name, hue, found) for name, hue, found in shares if found is not None]
     values = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from markupsafe import Markup
 
 from assent.store import list_people, list_runs
 from assent.store.campaigns import get_campaign, list_campaigns
@@ -52,7 +53,7 @@ def adjudicate(service: Served, entrance: Adjudicator, task_id: PathId) -> Respo
     return RedirectResponse(f"/annotate?campaign={campaign}", 303)
 
 
-def _reward_curves(service: Service) -> list[tuple[str, Curves, str | None]]:
+def _reward_curves(service: Service) -> list[tuple[str, Curves, Markup | None]]:
     """Of the newest reward model: its run, its learning curve under people's agreement, and its calibration."""
     found = [run for run in list_runs(service.store, "reward")][-1:]
     drawn = []
