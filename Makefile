@@ -15,16 +15,18 @@ GOMP_SPINCOUNT ?= 20000
 export GOMP_SPINCOUNT
 endif
 
-.PHONY: help demo test test-all check science parity bench format clean
+.PHONY: help demo test test-all chromium check science parity bench format clean
 
 help:
 	@echo "make demo      two rounds of the whole loop on the bundled task, then a report"
 	@echo "make test      the tests, without those that train for long"
 	@echo "make test-all  every test; GPU tests are skipped without one"
+	@echo "make chromium  the browser that some tests drive, from Debian's packages, if it is missing"
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
 	@echo "make parity    our losses against those of TRL, which is installed apart"
 	@echo "make bench     tokens per second of training and sampling on this machine"
+	@echo "make postgres  Debian's PostgreSQL, on which the service is tested beside SQLite"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
 
@@ -38,11 +40,18 @@ help:
 demo: .venv/.installed
 	$(BIN)/assent demo
 
-test: .venv/.installed
+test: .venv/.installed chromium
 	$(BIN)/pytest -n auto --dist loadfile
 
-test-all: .venv/.installed
+test-all: .venv/.installed chromium
 	$(BIN)/pytest -m "" --timeout 3600 -n auto --dist loadfile
+
+# The browser that tests/browser drives: Debian's, where it is missing and may be installed. Without one they are skipped.
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium \
+		|| echo "no Chromium: the tests in tests/browser are skipped"
 
 check: .venv/.installed
 	$(BIN)/ruff format --check .
@@ -65,6 +74,10 @@ TRL := trl==1.12.0
 
 parity: .venv-parity/.installed
 	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py
+
+# Debian's package, for the tests of the service on PostgreSQL; without it they are skipped.
+postgres:
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y --no-install-recommends postgresql
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks

@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, sync_playwright
 
-from tests.browser.server import Server
+from tests.browser.server import OwnProcess, Server
 from tests.browser.world import World, make_world
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -30,20 +31,27 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., tuple[World, Server]]]:
-    """Makes a world and serves it."""
-    servers: list[Server] = []
+class Serve:
+    """Makes worlds and serves them."""
 
-    def start(**what: object) -> tuple[World, Server]:
-        world = make_world(tmp_path / f"workspace{len(servers)}", **what)  # type: ignore[arg-type]
-        server = Server(world.workspace)
-        servers.append(server)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers: list[Server] = []
+
+    def __call__(self, own_process: bool = False, **what: Any) -> tuple[World, Server]:
+        """A world made of `what`, and its server, which can be killed and started again if it is a process."""
+        world = make_world(self.folder / f"workspace{len(self.servers)}", **what)
+        server = OwnProcess(world.workspace) if own_process else Server(world.workspace)
+        self.servers.append(server)
         server.start()
         return world, server
 
-    yield start
-    for server in servers:
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    made = Serve(tmp_path)
+    yield made
+    for server in made.servers:
         server.kill()
 
 
@@ -84,9 +92,20 @@ class Person:
         """Until there is something to judge."""
         self.page.wait_for_selector(".answer")
 
+    def wait_for_other(self, asked: str) -> None:
+        """Until another question is shown than this one."""
+        other = (
+            "before => ![null, undefined, before].includes(document.querySelector('.turn.last .turn-body')?.innerText)"
+        )
+        self.page.wait_for_function(other, arg=asked)
+
     def asked(self) -> str:
         """The question that is shown."""
         return self.page.locator(".turn.last .turn-body").inner_text()
+
+
+Arrive = Callable[..., Person]
+Keep = Callable[..., None]
 
 
 @pytest.fixture
@@ -94,9 +113,9 @@ def person(browser: Browser) -> Iterator[Callable[..., Person]]:
     """Opens a browser window of its own for somebody."""
     contexts: list[BrowserContext] = []
 
-    def arrive(server: Server, **options: object) -> Person:
-        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+    def arrive(server: Server, **options: Any) -> Person:
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return Person(context, server.url)
 

@@ -1,4 +1,4 @@
-"""`assent up` in a process of its own, which can be killed and started again."""
+"""The feedback service for a browser: in a thread of the test, or as `assent up` in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-from assent.store import Workspace
+from assent.cli.serving import Address, server_of
+from assent.store import Store, Workspace
 
 
 class Server:
@@ -20,7 +23,6 @@ class Server:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.port = _free_port()
-        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -29,22 +31,50 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [Path(sys.executable).parent / "assent", "up", "-w", self.workspace.path, "--port", str(self.port)]
-        quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=quiet)
+        self._begin()
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{self.url}/sign-in", timeout=2)
                 return
             except (urllib.error.URLError, OSError):
-                if self.process.poll() is not None:
-                    assert self.process.stderr is not None
-                    raise RuntimeError(self.process.stderr.read().decode()) from None
-                time.sleep(0.1)
+                self._check()
+                time.sleep(0.05)
         raise RuntimeError("the server does not answer")
 
+    def _begin(self) -> None:
+        self.store = Store.open(self.workspace.database)
+        self.server: Any = server_of(self.workspace, self.store, Address("127.0.0.1", self.port, remote=False))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+
+    def _check(self) -> None:
+        if not self.thread.is_alive():
+            raise RuntimeError("the server ended")
+
     def kill(self) -> None:
-        """As when the power fails."""
+        """End it."""
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.store.close()
+
+
+class OwnProcess(Server):
+    """`assent up`, which is killed as when the power fails."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def _begin(self) -> None:
+        command = [Path(sys.executable).parent / "assent", "up", "-w", self.workspace.path, "--port", str(self.port)]
+        quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=quiet)
+
+    def _check(self) -> None:
+        assert self.process is not None and self.process.stderr is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(self.process.stderr.read().decode())
+
+    def kill(self) -> None:
+        """End it at once, with nothing said."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from sqlalchemy import select
+from playwright.sync_api import Page
 
-from assent.store.tables import JudgementRow
-from assent.types.feedback import Judgement
-from tests.browser.conftest import Person
-from tests.browser.server import Server
-from tests.browser.world import World, open_store
-
-Serve = Callable[..., tuple[World, Server]]
-Arrive = Callable[..., Person]
-Keep = Callable[..., None]
-
-
-def judgements(world: World) -> list[Judgement]:
-    """All that are in the store, in order of entry."""
-    from assent.store.judgements import judgement_of
-
-    with open_store(world.workspace) as store, store.read() as session:
-        return [judgement_of(row) for row in session.scalars(select(JudgementRow).order_by(JudgementRow.id))]
-
-
-def by_slot(judgement: Judgement) -> list[int]:
-    """The ranks in the order in which the completions were shown."""
-    return [judgement.ranks[place] for place in judgement.order_shown]
-
-
-def until(page: Any, world: World, count: int) -> list[Judgement]:
-    """The judgements once there are so many."""
-    for _ in range(100):
-        found = judgements(world)
-        if len(found) >= count:
-            return found
-        page.wait_for_timeout(100)
-    raise AssertionError(f"only {len(judgements(world))} of {count} judgements")
+from tests.browser.conftest import Arrive, Keep, Serve
+from tests.browser.world import by_slot, judgements, until
 
 
 def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: Keep) -> None:
@@ -70,8 +37,9 @@ def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: 
     keys.press("Enter")
     page.wait_for_selector(".verdict")
     picture(page, "verdict")
+    training = mira.asked()
     keys.press("Enter")
-    mira.wait_for_task()  # qualification
+    mira.wait_for_other(training)  # qualification
     shown = page.locator(".answer-body").all_inner_texts()
     keys.press("1" if "millilitres" in shown[0] else "2")
     keys.press("Enter")
@@ -86,9 +54,7 @@ def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: 
     before = mira.asked()
     keys.press("Shift+Digit2")
     keys.press("Enter")
-    page.wait_for_function(
-        "before => document.querySelector('.turn.last .turn-body')?.innerText !== before", arg=before
-    )
+    mira.wait_for_other(before)
     keys.press("0")
     keys.press("n")
     keys.type("1 as good as 2")  # digits in a note choose nothing
@@ -125,3 +91,190 @@ def test_nothing_is_chosen_before_a_person_chooses(serve: Serve, person: Arrive)
         mira.page.keyboard.press("1")
         mira.page.keyboard.press("Enter")
         mira.page.wait_for_selector(".answers.k-4")
+
+
+def test_the_whole_way_by_pointer_alone(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(2, 4))
+    mira = person(server)
+    page = mira.page
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    page.get_by_role("button", name="2 slightly").click()
+    page.get_by_role("button", name="Submit").click()
+    training = mira.asked()
+    page.get_by_role("button", name="Go on").click()
+    mira.wait_for_other(training)
+    right = 1 if "millilitres" in page.locator(".answer-body").first.inner_text() else 2
+    page.get_by_role("button", name=f"{right} much better").click()
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("link", name="To the tasks").click()
+    mira.wait_for_task()
+
+    page.locator(".answer-number").nth(1).click()
+    page.get_by_role("button", name="2 much better").click()
+    page.get_by_label("helpful, answer 1: 4 of 5").check(force=True)
+    page.get_by_role("button", name="Submit").click(force=True)  # it says what is missing
+    assert page.locator(".toast", has_text="Some marks are missing").count()
+    for slot in (1, 2):
+        for name in ("helpful", "honest", "harmless"):
+            page.get_by_label(f"{name}, answer {slot}: {slot + 2} of 5").check(force=True)
+    page.get_by_role("button", name="clearer").click()
+    page.get_by_role("button", name="off topic").click()
+    words = page.locator(".answer-body").first
+    words.locator("p, li").first.click(click_count=3)
+    page.get_by_role("button", name="Mark the selected words").click()
+    page.locator(".spans select").select_option("more correct")
+    page.get_by_role("button", name="Write a better answer").click()
+    page.get_by_label("Your answer").fill("My own answer.")
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Submit").click()
+
+    page.wait_for_selector(".answers.k-4")
+    page.locator(".answer-number").nth(2).click()
+    page.get_by_role("button", name="Place answer 1 next").click()
+    drag(page, ".tray [data-slot='3']", ".strip li:first-child", 0.5)
+    drag(page, ".tray [data-slot='1']", ".strip li:first-child", 0.02)
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_selector("text=Nothing to judge")
+
+    pair, four = until(page, world, 4)[2:]
+    assert by_slot(pair) == [2, 1] and pair.strength == "strong"
+    assert pair.flags == ("off topic",) and pair.reasons == ("clearer",) and pair.rewrite == "My own answer."
+    assert [pair.marks[place]["honest"] for place in pair.order_shown] == [0.5, 0.75]
+    assert pair.spans[0].tag == "more correct" and pair.order_shown.index(pair.spans[0].completion) == 0
+    assert by_slot(four) == [4, 1, 2, 2]
+    assert mira.errors == [] and mira.elsewhere == []
+
+
+def drag(page: Page, handle: str, target: str, share: float) -> None:
+    """By pointer, onto a share of the target's width."""
+    start, end = page.locator(handle).bounding_box(), page.locator(target).bounding_box()
+    assert start and end
+    page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(end["x"] + end["width"] * share, end["y"] + end["height"] / 2, steps=8)
+    page.mouse.up()
+
+
+def test_undo_and_change(serve: Serve, person: Arrive, picture: Keep) -> None:
+    world, server = serve(sizes=(2, 2, 2), checks=False)
+    mira = person(server)
+    page, keys = mira.page, mira.page.keyboard
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    first = mira.asked()
+    keys.press("1")
+    page.get_by_label("Note").fill("a first thought")
+    keys.press("Escape")
+    keys.press("Enter")
+    mira.wait_for_other(first)
+    until(page, world, 1)
+    keys.press("2")  # the next one has begun; it is kept when the last is taken back
+    second = mira.asked()
+    keys.press("u")
+    mira.wait_for_other(second)
+    assert mira.asked() == first
+    assert page.get_by_label("Note").input_value() == "a first thought"
+    keys.press("Shift+Digit2")
+    keys.press("Enter")
+    mira.wait_for_other(first)
+    assert mira.asked() == second
+    assert page.locator(".answer.best").get_attribute("data-slot") == "1"
+    found = until(page, world, 3)
+    assert [by_slot(each) for each in found] == [
+        [1, 2],
+        [1, 2],
+        [2, 1],
+    ]  # what was said, its withdrawal, and the new one
+
+    page.goto(f"{server.url}/past")
+    picture(page, "past")
+    assert page.locator("tbody tr").count() == 1
+    page.get_by_role("link", name="Change").click()
+    mira.wait_for_task()
+    picture(page, "change")
+    assert page.locator(".answer.best").get_attribute("data-slot") == "1"
+    keys.press("0")
+    keys.press("Enter")
+    page.wait_for_url("**/past")
+    assert by_slot(until(page, world, 4)[-1]) == [1, 1]
+    assert page.get_by_text("changed").count() == 1
+    page.goto(f"{server.url}/me")
+    picture(page, "me")
+    assert page.locator(".tile-value").first.inner_text() == "1"
+
+
+def test_the_order_shown_needs_a_second_word(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(3,), checks=False)
+    mira = person(server)
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    for key in ("1", "2", "3", "Enter"):
+        mira.page.keyboard.press(key)
+    mira.page.wait_for_selector("text=just the order in which they were shown")
+    assert judgements(world) == []
+    mira.page.keyboard.press("Enter")
+    assert by_slot(until(mira.page, world, 1)[0]) == [1, 2, 3]
+
+
+def test_reading_aids(serve: Serve, person: Arrive, picture: Keep) -> None:
+    world, server = serve(sizes=(2, 2, 2, 2), checks=False)
+    mira = person(server)
+    page, keys = mira.page, mira.page.keyboard
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    keys.press("d")
+    page.wait_for_selector(".answer-body ins")
+    assert page.locator(".answer-body del").count()
+    keys.press("p")
+    assert page.locator(".answer-body > .plain").count() == 2
+    keys.press("p")
+    keys.press("Shift+Slash")
+    assert page.locator("#keys").is_visible()
+    picture(page, "keys")
+    keys.press("1")  # rests while a dialog is open
+    keys.press("Escape")
+    assert page.locator(".answer.best").count() == 0
+    keys.press("m")
+    for digit in "543215":
+        keys.press(digit)
+    assert page.locator(".rating :checked").count() == 6
+    assert page.locator(".answer.best").count() == 0
+    first = mira.asked()
+    keys.press("s")
+    mira.wait_for_other(first)
+    assert page.locator(".turn").count() == 3
+    assert [page.locator(".turn").nth(i).get_attribute("open") is not None for i in range(3)] == [False, False, True]
+    keys.press("c")
+    assert page.locator(".turn[open]").count() == 3
+    keys.press("g")
+    assert page.get_by_role("heading", name="What we look for").is_visible()
+
+
+def test_on_a_phone(serve: Serve, person: Arrive, picture: Keep) -> None:
+    world, server = serve(sizes=(2, 4, 6), checks=False)
+    mira = person(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    page = mira.page
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    picture(page, "phone-pair")
+    page.get_by_role("button", name="1 much better").tap()
+    page.get_by_role("button", name="Submit").tap()
+    page.wait_for_selector(".answers.k-4")
+    for slot in (4, 2):
+        page.get_by_role("button", name=f"Place answer {slot} next").tap()
+    page.get_by_role("button", name="Alike").tap()
+    page.get_by_role("button", name="Place answer 1 next").tap()
+    picture(page, "phone-four")
+    page.get_by_role("button", name="Place answer 3 next").tap()
+    page.get_by_role("button", name="Submit").tap()
+    page.wait_for_selector(".answers.k-6")
+    for slot in (2, 1, 3, 4, 5, 6):
+        page.get_by_role("button", name=f"Place answer {slot} next").tap()
+    picture(page, "phone-six")
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide == 0
+    page.get_by_role("button", name="Submit").tap()
+    page.wait_for_selector("text=Nothing to judge")
+    assert [by_slot(each) for each in until(page, world, 3)] == [[1, 2], [2, 2, 4, 1], [2, 1, 3, 4, 5, 6]]
+    assert mira.errors == []

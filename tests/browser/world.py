@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from playwright.sync_api import Page
+from sqlalchemy import select
+
 from assent.store import NewTask, Store, Workspace, add_completions, add_prompts, add_tasks, start_run
 from assent.store.campaigns import CampaignSettings, Criterion, create_campaign
 from assent.store.checks import add_gold
+from assent.store.judgements import judgement_of
 from assent.store.sessions import make_link
+from assent.store.tables import JudgementRow
+from assent.types.feedback import Judgement
 from assent.types.messages import Message, Prompt
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Rollout
@@ -38,9 +44,9 @@ ANSWERS = (
     " for 12 minutes. Let it stand for five more before you lift the lid.",
     "Boil it until soft. Drain it.",
     "It depends:\n\n| rice | water |\n|---|---|\n| basmati | 1.5 |\n| brown | 2.5 |\n\nThe area is $\\pi r^2 = 9\\pi$.",
-    "```python\ndef millilitres(cups: float) -> float:\n    return 240 * cups  # a metric cup\n```\nRound to the next ten.",
+    "```python\ndef millilitres(cups: float) -> float:\n    return 240 * cups  # a metric cup\n```\nRound to tens.",
     "يُسلق البيض من ست إلى عشر دقائق، بحسب القوام الذي تفضّله.",
-    "Throw it away: mould reaches *further* than one sees.\n\n1. Look at it.\n2. Smell it.\n3. If in doubt, do not eat it.",
+    "Throw it away: mould reaches *further* than one sees.\n\n1. Look at it.\n2. Smell it.\n3. If in doubt, leave it.",
 )
 
 
@@ -68,11 +74,15 @@ def make_world(
     guidelines: str = GUIDELINES,
     consent: str = CONSENT,
     explanation: str = "Answer with the amounts is better.",
+    step: int = 1,
 ) -> World:
-    """A workspace with a task of each size, and, if `checks`, one task to train on and one to qualify by."""
+    """A workspace with a task of each size, and, if `checks`, one task to train on and one to qualify by.
+
+    The completions of a prompt are the texts from its number times `step` on.
+    """
     workspace = Workspace.create(folder, 'task = "household"\n')
     with workspace.open_store() as store:
-        campaign, completions = _make_tasks(store, sizes, texts, questions, settings, guidelines, consent)
+        campaign, completions = _make_tasks(store, sizes, texts, questions, settings, guidelines, consent, step)
         if checks:
             add_gold(store, campaign, "training", completions[-4:-2], (1, 2), explanation)
             add_gold(store, campaign, "qualification", completions[-2:], (1, 2))
@@ -88,12 +98,15 @@ def _make_tasks(
     settings: CampaignSettings | None,
     guidelines: str,
     consent: str,
+    step: int,
 ) -> tuple[int, list[int]]:
     prompts = add_prompts(store, [_prompt(i, questions[i % len(questions)]) for i in range(len(sizes) + 2)])
     start_run(store, "sample", "sample", 1, {"seed": 7})
     groups = [*sizes, 2, 2]
     rollouts = [
-        Rollout(p, [1], [p, g], [-0.5, -0.5], FinishReason.STOP, text_of(texts, p, g), "sft-000000000000", group=p)
+        Rollout(
+            p, [1], [p, g], [-0.5, -0.5], FinishReason.STOP, text_of(texts, p * step, g), "sft-000000000000", group=p
+        )
         for p, size in enumerate(groups)
         for g in range(size)
     ]
@@ -108,9 +121,9 @@ def _make_tasks(
     return create_campaign(store, asked, ["sample"], words), completions
 
 
-def text_of(texts: Sequence[str], prompt: int, place: int) -> str:
-    """What the completion in this place of this prompt says; no two of a prompt are alike."""
-    text = texts[(prompt + place) % len(texts)]
+def text_of(texts: Sequence[str], start: int, place: int) -> str:
+    """What the completion in this place says, if the first one says the text at `start`; no two are alike."""
+    text = texts[(start + place) % len(texts)]
     return text if place < len(texts) else f"{text} ({place})"
 
 
@@ -119,3 +132,24 @@ def _prompt(number: int, question: str) -> Prompt:
     if number % 3 == 1:
         return Prompt((Message("user", "Hello, I am new to cooking."), Message("assistant", "Welcome!"), asked))
     return Prompt((asked,), meta={"number": str(number)})
+
+
+def judgements(world: World) -> list[Judgement]:
+    """All that are in the store, revisions among them, in order of entry."""
+    with open_store(world.workspace) as store, store.read() as session:
+        return [judgement_of(row) for row in session.scalars(select(JudgementRow).order_by(JudgementRow.id))]
+
+
+def by_slot(judgement: Judgement) -> list[int]:
+    """The ranks in the order in which the completions were shown."""
+    return [judgement.ranks[place] for place in judgement.order_shown]
+
+
+def until(page: Page, world: World, count: int) -> list[Judgement]:
+    """The judgements once there are so many."""
+    for _ in range(100):
+        found = judgements(world)
+        if len(found) >= count:
+            return found
+        page.wait_for_timeout(100)
+    raise AssertionError(f"only {len(judgements(world))} of {count} judgements")

@@ -21,7 +21,7 @@ class Browser:
     def __init__(self, client: TestClient, name: str) -> None:
         self.client = client
         self.name = name
-        found = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/").text)
+        found = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/account").text)
         assert found, "no CSRF token in the page"
         self.headers = {"X-CSRF-Token": found[1]}
         self.me = self.get("/me")

@@ -95,6 +95,14 @@ def test_changes_by_cookie_need_the_token(house: House, make_run: MakeRun) -> No
     assert ann.client.post(path, json={}, headers={**ann.headers, **own}).status_code == 200
 
 
+def test_signing_in_leads_back_but_never_elsewhere(house: House) -> None:
+    asked = house.client().get("/past", headers={"accept": "text/html"})
+    assert asked.headers["location"] == "/sign-in?next=%2Fpast"
+    for wanted, to in (("/past", "/past"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil", "/")):
+        said = {"login": "owner", "password": PASSWORD, "next": wanted}
+        assert house.client().post("/sign-in", data=said).headers["location"] == to
+
+
 def test_links_work_once_and_in_time(house: House, store: Store, clock: Clock) -> None:
     token = make_link(store, "annotator", hours=1)
     client = house.client()

@@ -18,7 +18,10 @@ def backup(
     database_url: Annotated[
         str | None,
         typer.Option(
-            "--database-url", help="postgresql+psycopg://user@host/name", show_default="the workspace's assent.db"
+            "--database-url",
+            envvar=DATABASE_VARIABLE,
+            help="postgresql+psycopg://user@host/name",
+            show_default="the workspace's assent.db",
         ),
     ] = None,
 ) -> None:

@@ -17,7 +17,7 @@ from assent.cli.settings_file import given_settings
 from assent.config import load_settings
 from assent.store import Workspace
 from assent.tasks import load_world
-from assent.types.errors import WorkspaceError
+from assent.types.errors import SettingsError, WorkspaceError
 
 
 def demo(
@@ -26,20 +26,29 @@ def demo(
     task: Annotated[
         str | None, typer.Option("--task", help="a bundled task, with its recipe", show_default="household")
     ] = None,
+    people: Annotated[
+        str | None,
+        typer.Option("--people", help="'me': you are one of the people, in the browser", show_default="simulated"),
+    ] = None,
+    rankings: Annotated[int, typer.Option("--rankings", min=1, help="how many are left to you")] = 12,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="of the pages, on this machine")] = 8000,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """The whole loop on a bundled task, with simulated people; household: eight to ten minutes on two CPU cores.
 
-    Run it again after an interruption, and it goes on where it stopped.
+    Run it again after an interruption, and it goes on where it stopped. With --people me it stops in the second round
+    and prints a link: some rankings are yours, in the browser, and the reward model learns from you too.
     """
     overrides: list[str] = context.obj
+    if people not in (None, "me"):
+        raise SettingsError(f"--people {people}: it can be 'me'", "leave it out for simulated people alone")
     workspace = Workspace(folder)
     if not workspace.exists:
         _make_demo(workspace, task or "household", overrides)
     elif (found := load_settings([workspace.settings_file]).task) is None or task not in (None, found):
         raise WorkspaceError(f"{workspace.path} is another project's workspace", "name another folder: assent demo DIR")
-    run(folder, None, overrides, None, force, as_json)
+    run(folder, None, overrides, None, force, as_json, guest=(port, rankings) if people else None)
 
 
 def loop(
@@ -75,14 +84,21 @@ def run(
     force: bool,
     as_json: bool,
     reward: str | None = None,
+    guest: tuple[int, int] | None = None,
 ) -> None:
-    """Run the loop of a workspace and tell what came of it."""
+    """Run the loop of a workspace and tell what came of it. A guest is a port, and a number of rankings."""
     started = time.monotonic()
     console = console_for(as_json)
     with opened_project(folder, recipes, overrides, console, force, reward) as project:
         from assent.cli.outcome import tell_outcome
         from assent.pipeline import run_loop
 
+        if guest is not None:
+            from assent.cli.keyboard import AtKeyboard
+            from assent.cli.serving import require_parts
+
+            require_parts()
+            project.guest = AtKeyboard(console, *guest)
         outcome = run_loop(project, rounds or project.settings.loop.rounds)
         tell_outcome(project, outcome, console, as_json, time.monotonic() - started)
 

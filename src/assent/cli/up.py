@@ -15,6 +15,7 @@ from assent.config import load_settings
 from assent.store import Store, Workspace
 from assent.store.campaigns import Criterion, serve_the_loop
 from assent.store.sessions import owner_link
+from assent.store.workspace import DATABASE_VARIABLE
 from assent.types.errors import SettingsError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -40,7 +41,10 @@ def up(
     database_url: Annotated[
         str | None,
         typer.Option(
-            "--database-url", help="postgresql+psycopg://user@host/name", show_default="the workspace's assent.db"
+            "--database-url",
+            envvar=DATABASE_VARIABLE,
+            help="postgresql+psycopg://user@host/name",
+            show_default="the workspace's assent.db",
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="server processes; more than 1 on PostgreSQL")] = 1,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from assent.feedback import SimulatedPerson, TaskSpec, calibrate_noise, judge_tasks, make_crowd, with_noise
 from assent.stages.project import Project
+from assent.stages.sample import sample_run
 from assent.store import (
     Judgements,
     NewPerson,
+    Task,
     add_people,
     counts,
     get_completions,
     get_prompts,
     get_tasks,
     list_people,
+    rankings,
 )
 from assent.training.interrupt import raise_if_stopped
 from assent.types.errors import SettingsError, WaitingForPeople
@@ -45,11 +49,48 @@ def collect_judgements(project: Project, run_id: str, crowd: str, purpose: str |
     return found.submitted
 
 
+class Guest(Protocol):
+    """A real person among the simulated ones, who judges some of a round's tasks."""
+
+    @property
+    def round(self) -> int:
+        """In which round."""
+        ...
+
+    @property
+    def rankings(self) -> int:
+        """How many tasks are left to them, of those that one person judges."""
+        ...
+
+    def wait(self, project: Project, run_id: str) -> None:
+        """Return once the run's tasks are all judged."""
+        ...
+
+
 def _simulate(project: Project, run_id: str, crowd: str, purpose: str | None) -> None:
     marks = project.marks
     if marks is None:
         raise SettingsError("simulated people need people.marks or a bundled task")
-    tasks = get_tasks(project.store, run_id, purpose)
+    guest = project.guest if project.guest is not None and run_id == sample_run(project.guest.round) else None
+    tasks = _without_real_people(project, get_tasks(project.store, run_id, purpose))
+    if guest is not None:
+        alone = [task.id for task in tasks if task.open and task.task.overlap == 1]
+        tasks = [task for task in tasks if task.id not in alone[: guest.rankings]]
+    _simulate_tasks(project, run_id, crowd, tasks, marks)
+    if guest is not None:
+        guest.wait(project, run_id)
+
+
+def _without_real_people(project: Project, tasks: list[Task]) -> list[Task]:
+    """The tasks but those that real people have judged."""
+    people = [person.id for person in list_people(project.store, PersonKind.HUMAN)]
+    if not people:
+        return tasks
+    judged = {ranking.completion_ids for ranking in rankings(project.store, person_ids=people)}
+    return [task for task in tasks if task.task.completion_ids not in judged]
+
+
+def _simulate_tasks(project: Project, run_id: str, crowd: str, tasks: Sequence[Task], marks: MarksFn) -> None:
     prompts = get_prompts(project.store, [task.task.prompt_id for task in tasks])
     specs = [TaskSpec(task.id, task.task.overlap, prompt) for task, prompt in zip(tasks, prompts, strict=True)]
     people = simulated_people(project, crowd, run_id, marks)

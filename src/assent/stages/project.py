@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assent.config import Settings, dump_settings
 from assent.data.callables import load_callable
@@ -41,6 +41,9 @@ from assent.types.messages import Prompt
 from assent.types.protocols import Environment, MarksFn, Progress, SamplingParams, Silent, World
 from assent.types.seeds import derive_seed
 
+if TYPE_CHECKING:
+    from assent.stages.judge import Guest
+
 
 @dataclass
 class Project:
@@ -52,6 +55,7 @@ class Project:
         settings: resolved.
         progress: where long work tells how far it is.
         force: go on with an unhealthy reward model.
+        guest: a real person who judges among the simulated ones.
     """
 
     workspace: Workspace
@@ -59,6 +63,7 @@ class Project:
     settings: Settings
     progress: Progress = field(default_factory=Silent)
     force: bool = False
+    guest: Guest | None = None
     _intact: set[str] = field(default_factory=set, init=False, repr=False)
 
     @cached_property

@@ -15,10 +15,10 @@ from assent.store.database import Store
 from assent.store.judgements import Judgements, judgement_of, require_fit, row_of
 from assent.store.leases import lock_tasks, require_room
 from assent.store.progress import standing_of
-from assent.store.queue import LEASE_SECONDS, campaign_of, require_own
+from assent.store.queue import LEASE_SECONDS, require_own
 from assent.store.revisions import frozen_in, is_current, newest, note_whether_open
-from assent.store.service_tables import DraftRow, GoldTaskRow
-from assent.store.shown import Draft
+from assent.store.service_tables import DraftRow
+from assent.store.shown import Asked, Draft
 from assent.store.tables import AssignmentRow, JudgementRow, PromptRow, TaskRow
 from assent.types.errors import ConflictError, DataError, NotFoundError
 from assent.types.feedback import Judgement, LabelKind
@@ -103,29 +103,29 @@ def save_draft(
         return True, Draft(draft.version, draft.content)
 
 
-def submit(store: Store, assignment_id: int, person_id: int, judgement: Judgement, key: str = "") -> Submitted:
+def submit(store: Store, asked: Asked, judgement: Judgement, key: str = "") -> Submitted:
     """Record a person's judgement for good. The same key again gives the same answer and records nothing.
 
+    Args:
+        store: the open store.
+        asked: from `asked_of`, which sees to it that the assignment is theirs.
+        judgement: what they said.
+        key: one of `asked.submission_keys()`, or the client's own; by default the assignment's.
+
     Raises:
-        NotFoundError: no such assignment of theirs.
         DataError: it does not fit, or came sooner than the campaign's floor allows.
         ConflictError: see `Judgements.submit`.
     """
-    with store.read() as session:
-        row = require_own(session, assignment_id, person_id, lock=False)
-        task = session.get_one(TaskRow, row.task_id)
-        gold = session.get(GoldTaskRow, task.id)
-        if row.state != "submitted":
-            _require_time(store, row, judgement, campaign_of(session, task).settings.floor_seconds)
-    number = Judgements(store).submit(assignment_id, judgement, key)
+    if asked.state != "submitted":
+        _require_time(store, asked, judgement)
+    number = Judgements(store).submit(asked.assignment_id, judgement, key)
+    gold = asked.gold
     if gold is None or gold.stage == "hidden":
         return Submitted(number)
-    stage = standing_of(store, gold.campaign_id, person_id).stage
+    stage = standing_of(store, gold.campaign_id, asked.person_id).stage
     if gold.stage != "training":
         return Submitted(number, stage=stage)
-    with store.read() as session:
-        kept = judgement_of(session.get_one(JudgementRow, number))
-    right, total = agreement(gold.ranks, kept.ranks)
+    right, total = agreement(gold.ranks, Judgements(store).get(number).ranks)
     return Submitted(number, tuple(gold.ranks), gold.explanation, right == total, stage)
 
 
@@ -254,8 +254,9 @@ def _require_newest(session: Session, old: JudgementRow) -> None:
         )
 
 
-def _require_time(store: Store, row: AssignmentRow, judgement: Judgement, floor: float) -> None:
-    passed = min((store.now() - row.leased_at).total_seconds(), judgement.seconds)
+def _require_time(store: Store, asked: Asked, judgement: Judgement) -> None:
+    floor = asked.asked.floor_seconds
+    passed = min((store.now() - asked.leased_at).total_seconds(), judgement.seconds)
     if passed < floor:
         raise DataError(
             f"too quick: this campaign asks for at least {floor:g} seconds, and {passed:.1f} have passed",

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from assent.store.audit import record
 from assent.store.database import Store
-from assent.store.queries import require_run
+from assent.store.queries import add_unless_there, next_serial, require_run
 from assent.store.service_tables import CampaignRow, CampaignRunRow, CampaignTextRow, ConsentRow
 from assent.store.tables import RunRow
 from assent.types.errors import ConflictError, DataError, NotFoundError
@@ -181,7 +181,13 @@ def read_campaign(session: Session, campaign_id: int) -> Campaign:
     row = session.get(CampaignRow, campaign_id)
     if row is None:
         raise NotFoundError(f"no campaign {campaign_id}")
-    settings = CampaignSettings(
+    settings = settings_of(row)
+    return Campaign(row.id, row.state, row.automatic, settings, _runs_of(session, row), _texts_of(session, row.id))
+
+
+def settings_of(row: CampaignRow) -> CampaignSettings:
+    """What a row says a campaign asks for."""
+    return CampaignSettings(
         title=row.title,
         criteria=tuple(Criterion(**each) for each in row.criteria),
         reasons=tuple(row.reasons),
@@ -194,7 +200,12 @@ def read_campaign(session: Session, campaign_id: int) -> Campaign:
         pass_share=row.pass_share,
         groups=tuple(row.groups),
     )
-    return Campaign(row.id, row.state, row.automatic, settings, _runs_of(session, row), _texts_of(session, row.id))
+
+
+def campaign_ids(store: Store) -> list[int]:
+    """The ids of all campaigns in the order in which they were opened."""
+    with store.read() as session:
+        return list(session.scalars(select(CampaignRow.id).order_by(CampaignRow.id)))
 
 
 def serve_the_loop(store: Store, criteria: Sequence[Criterion] = ()) -> int:
@@ -228,15 +239,14 @@ def give_consent(store: Store, campaign_id: int, person_id: int, consent_version
         if campaign.versions() != (consent_version, guidelines_version):
             raise ConflictError("the texts were changed meanwhile", "Read them again.")
         if not has_consented(session, campaign, person_id):
-            session.add(
-                ConsentRow(
-                    campaign_id=campaign_id,
-                    person_id=person_id,
-                    consent_version=consent_version,
-                    guidelines_version=guidelines_version,
-                    given_at=store.now(),
-                )
+            given = ConsentRow(
+                campaign_id=campaign_id,
+                person_id=person_id,
+                consent_version=consent_version,
+                guidelines_version=guidelines_version,
+                given_at=store.now(),
             )
+            add_unless_there(session, given)
 
 
 def consented(store: Store, campaign: Campaign, person_id: int) -> bool:
@@ -326,21 +336,18 @@ def require_checks_run(session: Session, store: Store, campaign_id: int) -> str:
     """The same, made if it is not there yet; inside a write transaction."""
     run_id = checks_run(campaign_id)
     if session.get(RunRow, run_id) is None:
-        serial = (session.scalar(select(func.max(RunRow.serial))) or 0) + 1
         now = store.now()
-        session.add(
-            RunRow(
-                id=run_id,
-                serial=serial,
-                kind="checks",
-                round=0,
-                state="done",
-                settings={},
-                settings_hash="",
-                result={},
-                started_at=now,
-                finished_at=now,
-            )
+        new = RunRow(
+            id=run_id,
+            serial=next_serial(session, RunRow),
+            kind="checks",
+            round=0,
+            state="done",
+            settings={},
+            settings_hash="",
+            result={},
+            started_at=now,
+            finished_at=now,
         )
-        session.flush()
+        add_unless_there(session, new)
     return run_id

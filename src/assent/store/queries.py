@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from assent.store.tables import ArtifactRow, CompletionRow, JudgementRow, PromptRow, RunRow, TaskRow
+from assent.store.tables import ArtifactRow, Base, CompletionRow, JudgementRow, PromptRow, RunRow, TaskRow
 from assent.types.errors import DataError
 
 Item = TypeVar("Item")
@@ -48,6 +49,17 @@ def require_run(session: Session, run_id: str) -> RunRow:
     if row is None:
         raise DataError(f"no run {run_id!r} in the store", "Start the run before its rows are added.")
     return row
+
+
+def add_unless_there(session: Session, row: Base) -> bool:
+    """Insert a row at once; False, and nothing done, if another transaction was first with the same key."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+    except IntegrityError:
+        return False
+    return True
 
 
 def next_serial(session: Session, table: type[RunRow] | type[ArtifactRow]) -> int:

@@ -18,6 +18,7 @@ from assent.store.campaigns import Campaign, checks_run, has_consented, read_cam
 from assent.store.checks import answers_right, open_gold, repeat_for, unjudged_gold
 from assent.store.database import Store
 from assent.store.leases import take_leases
+from assent.store.queries import add_unless_there
 from assent.store.service_tables import CampaignRow, CampaignRunRow, GoldTaskRow, MemberRow
 from assent.store.tables import AssignmentRow, CompletionRow, TaskCompletionRow, TaskRow
 from assent.types.errors import NotFoundError
@@ -35,6 +36,7 @@ class Next:
 
     assignment_id: int | None
     reason: str = ""
+    campaign: Campaign | None = None
 
 
 def next_assignment(
@@ -72,13 +74,13 @@ def next_assignment(
         held = walk.held()
         for row in held:
             if row.id not in beside:
-                return Next(walk.renew(row).id)
+                return Next(walk.renew(row).id, campaign=campaign)
         if len(held) >= MOST_HELD:
             return Next(None, "enough-held")
         found = walk.gold() or walk.from_queue()
         if isinstance(found, str):
             return Next(None, found)
-        return Next(found.id)
+        return Next(found.id, campaign=campaign)
 
 
 def _refusal(session: Session, campaign: Campaign, account: Account) -> str:
@@ -91,9 +93,10 @@ def _refusal(session: Session, campaign: Campaign, account: Account) -> str:
 
 def _member(session: Session, store: Store, campaign_id: int, person_id: int) -> MemberRow:
     """The person's row, locked: two requests of one person come one after the other."""
-    row = session.get(MemberRow, (campaign_id, person_id), with_for_update=True)
+    key = (campaign_id, person_id)
+    row = session.get(MemberRow, key, with_for_update=True)
     if row is None:
-        row = MemberRow(
+        new = MemberRow(
             campaign_id=campaign_id,
             person_id=person_id,
             stage="training",
@@ -101,8 +104,8 @@ def _member(session: Session, store: Store, campaign_id: int, person_id: int) ->
             last_task_id=0,
             joined_at=store.now(),
         )
-        session.add(row)
-        session.flush()
+        add_unless_there(session, new)
+        row = session.get_one(MemberRow, key, with_for_update=True)
     return row
 
 
@@ -275,14 +278,30 @@ def campaign_of(session: Session, task: TaskRow) -> Campaign:
     Raises:
         NotFoundError: none does.
     """
-    gold = session.get(GoldTaskRow, task.id)
-    if gold is not None:
-        return read_campaign(session, gold.campaign_id)
+    return read_campaign(session, campaign_row_of(session, task).id)
+
+
+def campaign_row_of(session: Session, task: TaskRow) -> CampaignRow:
+    """Its row: the gold task's own, or the one that serves the run, or else the automatic one.
+
+    Raises:
+        NotFoundError: none does.
+    """
+    if task.purpose == "gold":
+        gold = session.get(GoldTaskRow, task.id)
+        if gold is None:
+            raise NotFoundError(f"task {task.id} is asked no more")
+        return session.get_one(CampaignRow, gold.campaign_id)
     origin = task if task.repeat_of is None else session.get_one(TaskRow, task.repeat_of)
-    served = select(CampaignRunRow.campaign_id).where(CampaignRunRow.run_id == origin.run_id)
-    found = session.scalar(served)
-    if found is None:
-        found = session.scalar(select(CampaignRow.id).where(CampaignRow.automatic).limit(1))
+    serves = CampaignRunRow.run_id == origin.run_id
+    query = (
+        select(CampaignRow)
+        .outerjoin(CampaignRunRow, and_(CampaignRunRow.campaign_id == CampaignRow.id, serves))
+        .where(or_(serves, CampaignRow.automatic))
+        .order_by(CampaignRunRow.run_id.is_(None), CampaignRow.id)
+        .limit(1)
+    )
+    found = session.scalar(query)
     if found is None:
         raise NotFoundError(f"task {task.id} is served by no campaign")
-    return read_campaign(session, found)
+    return found

@@ -9,6 +9,7 @@ import secrets
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
+from assent.store.queries import add_unless_there
 from assent.store.service_tables import InstallationRow
 
 
@@ -39,9 +40,9 @@ def sign(secret: str, *parts: object) -> str:
 
 
 def _make(session: Session, store: Store) -> str:
-    row = session.get(InstallationRow, 1)  # another process may have been first
-    if row is None:
+    row = session.get(InstallationRow, 1)
+    if row is None:  # another process may still be first
         row = InstallationRow(id=1, secret=secrets.token_hex(32), created_at=store.now())
-        session.add(row)
-        session.flush()
+        if not add_unless_there(session, row):
+            row = session.get_one(InstallationRow, 1)
     return row.secret

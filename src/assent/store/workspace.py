@@ -13,6 +13,8 @@ from assent.store.database import Store
 from assent.store.faults import translate_os_errors
 from assent.types.errors import WorkspaceError
 
+DATABASE_VARIABLE = "ASSENT_DATABASE_URL"  # every command's, so that the loop reads what was judged
+
 
 class Workspace:
     """Names of everything in a workspace folder. Making the object touches nothing.
@@ -105,12 +107,12 @@ class Workspace:
         return workspace
 
     def open_store(self) -> Store:
-        """The workspace's database, upgraded to the newest schema.
+        """The workspace's database, upgraded to the newest schema: `assent.db`, or what ASSENT_DATABASE_URL names.
 
         Raises:
             WorkspaceError: see `Store.open`.
         """
-        return Store.open(self.database)
+        return Store.open(os.environ.get(DATABASE_VARIABLE) or self.database)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

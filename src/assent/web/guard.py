@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,14 +90,15 @@ class Guard:
 
         async def send_noted(message: Message) -> None:
             nonlocal started
+            if seen > self.max_body and not started:
+                return  # what the application makes of the broken body is not what is wrong
             started = True
             await send_guarded(message)
 
-        try:
+        with contextlib.suppress(_TooLarge):
             await self.app(scope, receive_limited, send_noted)
-        except _TooLarge:
-            if not started:
-                await _too_large(self.max_body)(scope, receive, send_guarded)
+        if seen > self.max_body and not started:
+            await _too_large(self.max_body)(scope, receive, send_guarded)
 
     def _refusal(self, headers: Headers) -> Response | None:
         host = headers.get("host", "")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -63,7 +64,8 @@ def ranking(ranks: Sequence[int]) -> str:
 def error_page(request: Request, status: int, error: str, hint: str, headers: dict[str, str] | None = None) -> Response:
     """An error in the form of a page; who is not signed in is led to the sign-in."""
     if status == 401 and request.method == "GET":
-        return RedirectResponse("/sign-in", 303)
+        path = request.url.path
+        return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?{urlencode({'next': path})}", 303)
     answer = page(request, "error.html", _entrance(request), status, error=error, hint=hint, status=status)
     answer.headers.update(headers or {})
     return answer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from assent.store.accounts import get_account, password_hash_of, set_password
@@ -22,15 +23,17 @@ Field = Annotated[str, Form(max_length=1000)]
 
 
 @router.get("/sign-in")
-def sign_in_form(request: Request) -> Response:
-    """The form for a login name and a password."""
+def sign_in_form(request: Request, next: Annotated[str, Query(max_length=1000)] = "/") -> Response:
+    """The form for a login name and a password; it leads to the page that was asked for."""
     if who(request) is not None:
-        return RedirectResponse("/", 303)
-    return page(request, "sign_in.html", error="", login="")
+        return RedirectResponse(_own_path(next), 303)
+    return page(request, "sign_in.html", error="", login="", next=_own_path(next))
 
 
 @router.post("/sign-in")
-def sign_in_by_password(request: Request, service: Served, login: Field, password: Field) -> Response:
+def sign_in_by_password(
+    request: Request, service: Served, login: Field, password: Field, next: Field = "/"
+) -> Response:
     """Begin a session; whatever was there before ends."""
     require_same_origin(request)
     address = request.client.host if request.client else ""
@@ -38,8 +41,9 @@ def sign_in_by_password(request: Request, service: Served, login: Field, passwor
     service.limits.take(service.limits.sign_in, f"login:{login.strip().lower()}")
     known = password_hash_of(service.store, login)
     if not is_password(known[1] if known else None, password) or known is None:
-        return page(request, "sign_in.html", None, 401, error="This login name and password do not fit.", login=login)
-    return _into(request, service, sign_in(service.store, known[0]))
+        said = "This login name and password do not fit."
+        return page(request, "sign_in.html", None, 401, error=said, login=login, next=_own_path(next))
+    return _into(request, service, sign_in(service.store, known[0]), _own_path(next))
 
 
 @router.get("/link/{token}")
@@ -96,13 +100,18 @@ def change_password(
     if known is not None and not is_password(known[1], old):
         raise NotAllowedError("the old password does not fit")
     set_password(service.store, account.id, hash_password(password))
-    return _into(request, service, sign_in(service.store, account.id))
+    return _into(request, service, sign_in(service.store, account.id), "/account")
 
 
-def _into(request: Request, service: Service, session: str) -> Response:
+def _own_path(path: str) -> str:
+    """A path of this service's, or its start: a link must not lead who signs in to a stranger's page."""
+    return path if re.fullmatch(r"/(?![/\\])[\w/.-]*", path, re.ASCII) else "/"
+
+
+def _into(request: Request, service: Service, session: str, to: str = "/") -> Response:
     before = who(request)
     if before is not None and before.session_id is not None:
         sign_out(service.store, before.session_id)
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse(to, 303)
     set_session(answer, service, session)
     return answer

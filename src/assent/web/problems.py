@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
 from assent.types.errors import (
@@ -93,6 +94,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AssentError, _tell)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(HTTPException, _tell_http)
+    app.add_exception_handler(IntegrityError, _tell_race)
     app.add_exception_handler(Exception, _tell_unknown)
 
 
@@ -120,6 +122,11 @@ async def _tell_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     return _answer(request, error.status_code, NAMES.get(error.status_code, "error"), str(error.detail), "", headers)
+
+
+async def _tell_race(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return _answer(request, 409, "conflict", "somebody did the same at this moment", "Look again, then try again.")
 
 
 async def _tell_unknown(request: Request, error: Exception) -> Response:

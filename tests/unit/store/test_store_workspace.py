@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from assent.store import Workspace, atomic_dir, hash_folder, translate_os_errors, write_atomic, write_json_atomic
+from assent.store import Store, Workspace, atomic_dir, hash_folder, translate_os_errors, write_atomic, write_json_atomic
 from assent.types.errors import WorkspaceError
 
 HOLDER = """
@@ -195,3 +195,11 @@ def test_a_read_only_workspace_is_told(mount: Callable[[str], Path]) -> None:
         Workspace.create(disk / "v")
     with pytest.raises(WorkspaceError, match=r"cannot be opened|read-only"):
         workspace.open_store()
+
+
+def test_another_database_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Workspace.create(tmp_path / "w")
+    Store.open(tmp_path / "other.db", create=True).close()
+    monkeypatch.setenv("ASSENT_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
+    with place.open_store() as store:
+        assert store.location.endswith("other.db")

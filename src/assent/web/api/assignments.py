@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
 from assent.store.acts import decline, renew, save_draft, submit
-from assent.store.campaigns import list_campaigns
+from assent.store.campaigns import campaign_ids
 from assent.store.queue import next_assignment
 from assent.store.secrets import sign
 from assent.store.sessions import Entrance
-from assent.store.shown import Shown, show_assignment
+from assent.store.shown import Shown, asked_of, show_assignment
 from assent.types.errors import DataError
 from assent.types.feedback import STRENGTHS
 from assent.web.answers import Answer, to_answer, to_judgement
@@ -165,12 +165,13 @@ class Declined(Sent):
 )
 def next_task(service: Served, entrance: Judge, wanted: Wanted) -> Response:
     """The next task for the one who asks: one that they hold, or a new one, leased for 15 minutes."""
-    campaigns = [wanted.campaign] if wanted.campaign else [each.id for each in list_campaigns(service.store)]
+    campaigns = [wanted.campaign] if wanted.campaign else campaign_ids(service.store)
     reasons = []
     for campaign in campaigns:
         found = next_assignment(service.store, campaign, entrance.account, service.seed, wanted.beside)
         if found.assignment_id is not None:
-            shown = show_assignment(service.store, found.assignment_id, entrance.account.person_id)
+            person = entrance.account.person_id
+            shown = show_assignment(service.store, found.assignment_id, person, found.campaign)
             return JSONResponse(assignment_out(service, shown, wanted.rendered).model_dump(mode="json"))
         reasons.append(found.reason)
     return Response(status_code=204, headers={REASON: most_useful(reasons)})
@@ -229,13 +230,14 @@ def submit_answer(
     """Record the judgement for good. The same `Idempotency-Key` again gives the same answer, however often."""
     service.limits.take(service.limits.submit, f"submit:{entrance.account.id}")
     person = entrance.account.person_id
-    shown = show_assignment(service.store, assignment_id, person)
-    judgement = to_judgement(answer, shown.order_shown, shown.label, shown.campaign.settings)
-    own = shown.idempotency_key if key in ("", key_out(service, shown.idempotency_key)) else f"sent:{person}:{key}"
-    found = submit(service.store, assignment_id, person, judgement, own)
+    asked = asked_of(service.store, assignment_id, person)
+    judgement = to_judgement(answer, asked.order_shown, asked.label, asked.asked)
+    own = asked.submission_keys()[0] if not key else f"sent:{person}:{key}"
+    own = next((each for each in asked.submission_keys() if key == key_out(service, each)), own)
+    found = submit(service.store, asked, judgement, own)
     feedback = None
     if found.expected is not None and found.right is not None:
-        expected = [found.expected[place] for place in shown.order_shown]
+        expected = [found.expected[place] for place in asked.order_shown]
         feedback = Feedback(right=found.right, expected_ranks=expected, explanation=found.explanation)
     return SubmittedOut.model_validate({"judgement_id": found.judgement_id, "feedback": feedback, "stage": found.stage})
 

@@ -281,7 +281,7 @@ class Desk {
     this.done = this.done.filter((other) => other.key !== item.key);
     if (error.status === 404 || error.status === 410) return toast(`A judgement could not be kept: ${error.message}`, { kind: "bad", seconds: 12 });
     if (error.status === 409) return toast(`${error.message}`, { kind: "bad", seconds: 12 });
-    toast(`A judgement came back: ${error.message} ${error.hint ?? ""}`, { kind: "bad", seconds: 12 });
+    toast(`A judgement came back: ${error.message}. ${error.hint ?? ""}`, { kind: "bad", seconds: 12 });
     const busy = this.current?.task;
     if (busy) { this.held.unshift({ ...busy, draft: { version: this.current.draft.version, content: toContent(this.current) } }); this.current.draft.send(); }
     this.leave();
@@ -290,13 +290,15 @@ class Desk {
 
   async submitTraining(current, item) {
     current.sending = true;
+    current.draft.pause();
     this.showSaving("saving");
     try {
       const answer = await this.patience.until(() => request("POST", `/assignments/${item.id}/submit`, { body: item.body, headers: { "Idempotency-Key": item.key } }));
       current.draft.close();
       this.showVerdict(answer);
     } catch (error) {
-      this.say(error.message, true);
+      current.draft.resume();
+      this.say(`${error.message}. ${error.hint}`, true);
     }
     current.sending = false;
   }
@@ -311,7 +313,9 @@ class Desk {
       !found.right && expected ? h("p", {}, `Expected: ${expected}.`) : null,
       h("p", { dir: "auto" }, found.explanation), h("div", { class: "actions" }, next));
     part("dock").hidden = true;
+    for (const node of part("task").children) node.inert = true;
     part("task").prepend(box);
+    this.showSaving("saved");
     window.scrollTo({ top: 0 });
     next.focus();
     this.current = null;
@@ -325,7 +329,7 @@ class Desk {
       current.draft.close();
       location.assign("/past");
     } catch (error) {
-      this.say(error.message, true);
+      this.say(`${error.message}. ${error.hint}`, true);
     }
     current.sending = false;
   }
@@ -399,7 +403,7 @@ class Desk {
   }
 
   gone(error) {
-    toast(`${error.message} What you wrote is kept in this browser.`, { kind: "bad", seconds: 12 });
+    toast(`${error.message}. What you wrote is kept in this browser.`, { kind: "bad", seconds: 12 });
     this.leave();
     this.advance();
   }
@@ -459,7 +463,7 @@ class Desk {
     part("title").textContent = edited ? "Changing a past judgement" : task.kind === "training" ? `Training: ${task.campaign?.title ?? ""}` : task.campaign?.title ?? "Judging";
     const [before, open] = [Number(root.dataset.done), Number(root.dataset.open)];
     const [done, wanted] = [before + this.judged, before + Math.max(open, this.judged)];
-    part("progress").hidden = !wanted || Boolean(edited);
+    part("progress").hidden = !wanted || Boolean(edited) || task.kind !== "normal";
     part("progress").querySelector("progress").max = Math.max(1, wanted);
     part("progress").querySelector("progress").value = done;
     part("progress").querySelector("span").textContent = `${done} of ${wanted}`;

@@ -28,7 +28,7 @@ export class Draft {
   }
 
   async send() {
-    if (this.sending || this.closed) return;
+    if (this.sending || this.closed || this.content === undefined) return;
     this.sending = true;
     try {
       for (let sent = -1; sent !== this.changes && !this.closed;) {
@@ -55,6 +55,17 @@ export class Draft {
   flush() {
     if (this.closed || !this.unsent || this.content === undefined) return;
     request("PUT", `/assignments/${this.id}/draft`, { body: { version: this.version, content: this.content }, keepalive: true }).catch(() => {});
+  }
+
+  /** While a judgement is on its way, its draft is not sent: the server would say that all is over. */
+  pause() {
+    this.closed = true;
+    clearTimeout(this.timer);
+  }
+
+  resume() {
+    this.closed = false;
+    this.send();
   }
 
   close({ keep = false } = {}) {

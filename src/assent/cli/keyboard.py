@@ -1,0 +1,72 @@
+"""The person at the keyboard among the simulated people: the service runs while the loop waits for their rankings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from assent.cli.serving import Address, server_of
+from assent.cli.tasks import criteria_of
+from assent.store import counts
+from assent.store.campaigns import Criterion, serve_the_loop
+from assent.store.sessions import owner_link
+from assent.training.interrupt import raise_if_stopped
+from assent.types.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from assent.stages.project import Project
+
+
+@dataclass(frozen=True)
+class AtKeyboard:
+    """Implements `assent.stages.judge.Guest` with the pages that `assent up` serves.
+
+    Attributes:
+        console: where the link is printed.
+        port: on this machine alone.
+        rankings: tasks that are left to the guest.
+        round: of the loop in which they judge.
+    """
+
+    console: Console
+    port: int
+    rankings: int
+    round: int = 2
+
+    def wait(self, project: Project, run_id: str) -> None:
+        """Serve the pages until the run's tasks are all judged.
+
+        Raises:
+            WorkspaceError: the port is taken.
+            Interrupted: a signal asked to stop; what was judged is kept.
+        """
+        names = criteria_of(project.settings)
+        serve_the_loop(project.store, [Criterion(name) for name in names])
+        address = Address("127.0.0.1", self.port, remote=False)
+        server = server_of(project.workspace, project.store, address)
+        running = threading.Thread(target=server.run, daemon=True)
+        running.start()
+        try:
+            self._invite(project, run_id, address)
+            while (found := counts(project.store, [run_id])).submitted < found.wanted:
+                raise_if_stopped(f"{found.submitted} of {found.wanted} judgements are saved")
+                if not running.is_alive():
+                    raise WorkspaceError(f"cannot serve on port {self.port}", "Is it in use? Choose another: --port.")
+                time.sleep(0.5)
+        finally:
+            server.should_exit = True
+            running.join(10)
+        self.console.print("thank you: the loop goes on with what you said")
+
+    def _invite(self, project: Project, run_id: str, address: Address) -> None:
+        found = counts(project.store, [run_id])
+        self.console.print(
+            f"\nit is your turn: {found.wanted - found.submitted} rankings of round {self.round} wait for you at"
+        )
+        link = f"{address.base}/link/{owner_link(project.store)}"
+        self.console.print(f"  {link}", highlight=False, markup=False, soft_wrap=True)
+        self.console.file.flush()
