@@ -99,6 +99,11 @@ class Person:
         )
         self.page.wait_for_function(other, arg=asked)
 
+    def better(self, word: str) -> int:
+        """The number of the first answer that has this word."""
+        shown = self.page.locator(".answer-body").all_inner_texts()
+        return next(number for number, text in enumerate(shown, 1) if word in text)
+
     def asked(self) -> str:
         """The question that is shown."""
         return self.page.locator(".turn.last .turn-body").inner_text()

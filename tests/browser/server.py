@@ -32,13 +32,14 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._begin()
-        for _ in range(600):
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"{self.url}/sign-in", timeout=2)
                 return
             except (urllib.error.URLError, OSError):
                 self._check()
-                time.sleep(0.05)
+                time.sleep(0.1)
         raise RuntimeError("the server does not answer")
 
     def _begin(self) -> None:

@@ -48,6 +48,8 @@ ANSWERS = (
     "يُسلق البيض من ست إلى عشر دقائق، بحسب القوام الذي تفضّله.",
     "Throw it away: mould reaches *further* than one sees.\n\n1. Look at it.\n2. Smell it.\n3. If in doubt, leave it.",
 )
+SIGNS = ("twice", "Drain it", "basmati", "millilitres", "البيض", "mould")
+"""A word that each of the answers alone has."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class World:
     workspace: Workspace
     campaign: int
     tokens: dict[str, str]  # of links, by role
+    qualifying: str  # a word of the answer that is to be preferred in the task that qualifies
 
 
 def open_store(workspace: Workspace) -> Store:
@@ -87,7 +90,7 @@ def make_world(
             add_gold(store, campaign, "training", completions[-4:-2], (1, 2), explanation)
             add_gold(store, campaign, "qualification", completions[-2:], (1, 2))
         tokens = {role: make_link(store, role) for role in ("owner", "annotator")}
-    return World(workspace, campaign, tokens)
+    return World(workspace, campaign, tokens, SIGNS[(len(sizes) + 1) % len(SIGNS)])
 
 
 def _make_tasks(

@@ -13,7 +13,7 @@ from assent.store.campaigns import Campaign, consented, get_campaign, give_conse
 from assent.store.progress import Standing, progress_of, standing_of
 from assent.store.sessions import Entrance
 from assent.types.errors import ConflictError, NotFoundError
-from assent.web.entrance import JUDGE, READ, SELF, Requires, may
+from assent.web.entrance import JUDGE, SELF, Requires, may
 from assent.web.fields import Before, PathId
 from assent.web.page import page
 from assent.web.service import Service, service_of
@@ -38,10 +38,9 @@ class Mine:
 
 @router.get("/")
 def home(request: Request, service: Served, entrance: Self) -> Response:
-    """Where one starts: the campaigns that one may judge in, or, for who only reads, what there is to read."""
-    if not may(entrance, JUDGE) and may(entrance, READ):
-        return RedirectResponse("/loop", 303)
-    found = [_seen(service, entrance, each) for each in _open_to(service, entrance)]
+    """Where one starts: the campaigns that one may judge in."""
+    open_to = _open_to(service, entrance) if may(entrance, JUDGE) else []
+    found = [_seen(service, entrance, each) for each in open_to]
     return page(request, "home.html", entrance, campaigns=found)
 
 

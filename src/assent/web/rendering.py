@@ -75,7 +75,7 @@ def _fit_the_page(state: StateCore) -> None:
         if token.type in _AUTO:
             token.attrSet("dir", "auto")
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
 
 
 def _fence(_self: RendererProtocol, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:

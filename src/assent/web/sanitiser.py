@@ -10,7 +10,7 @@ from pygments.token import STANDARD_TYPES
 TOKEN_PREFIX = "tok-"
 TOKEN_CLASSES = frozenset(TOKEN_PREFIX + short for short in STANDARD_TYPES.values() if short)
 
-_TEXT = ("p", "br", "hr", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code", "div", "span", "a")
+_TEXT = ("p", "br", "hr", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code", "div", "span", "a")
 _MARKS = ("em", "strong", "s", "del", "ins", "mark")
 _TABLE = ("table", "thead", "tbody", "tr", "th", "td")
 # Without mglyph, malignmark, annotation-xml and semantics: through these a parser falls from MathML back into HTML.
@@ -20,7 +20,7 @@ _MATH_BOXES = ("math", "mrow", "mfrac", "msqrt", "mroot", "mtable", "mtr", "mtd"
 MATH_TAGS = frozenset({*_MATH_LEAVES, *_MATH_SCRIPTS, *_MATH_BOXES, "menclose"})
 TAGS = frozenset({*_TEXT, *_MARKS, *_TABLE, *MATH_TAGS})
 
-DIRECTED = frozenset({"p", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "div", "th", "td"})
+DIRECTED = frozenset({"p", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "div", "th", "td"})
 DIRECTIONS = frozenset({"auto", "ltr", "rtl"})
 _MATH_ATTRIBUTES: dict[str, set[str]] = {
     "math": {"display"},

@@ -18,6 +18,7 @@ const edited = root.dataset.judgement || null;
 const look = { plain: false, differences: false, stacked: false, ...store.get("look") };
 const channel = "BroadcastChannel" in window ? new BroadcastChannel(`assent:${person}`) : null;
 
+const ARRIVAL = 10_000;  // ms that an undo waits for its submission
 const LOOK_AGAIN = 60_000;  // ms after which an empty queue is asked again
 const WAITING = "Your last judgements are still on their way to the server. It goes on when they are there.";
 const REASONS = {
@@ -113,6 +114,7 @@ class Desk {
     part("task").replaceChildren(...this.current.view.nodes);
     part("scale").replaceChildren(this.current.dock.node);
     part("dock").hidden = false;
+    part("aside").hidden = Boolean(edited);
     part("bar").hidden = false;
     this.paintHead();
     this.current.dock.paint(work);
@@ -335,7 +337,12 @@ class Desk {
   }
 
   decline(reason) {
-    const { task, draft } = this.current;
+    if (edited) return;
+    const { task, draft, work } = this.current;
+    if ((work.note || work.rewrite || work.spans.length) && this.current.declining !== reason) {
+      this.current.declining = reason;
+      return this.say("That would throw away what you wrote. Once more if you mean it.", true);
+    }
     draft.close();
     const send = () => request("POST", `/assignments/${task.id}/decline`, { body: { reason } });
     this.patience.until(send).catch((error) => { if (error.status !== 404 && error.status !== 410) toast(error.message, { kind: "bad" }); });
@@ -344,12 +351,12 @@ class Desk {
   }
 
   async undo() {
+    if (edited) return;
     const last = this.done.at(-1);
-    if (last && last.judgement === null) {
-      toast("It is still on its way; try again in a moment.");
-      return;
-    }
+    if (this.undoing) return;
+    this.undoing = true;
     try {
+      if (last?.judgement === null && !(await this.arrival(last))) return toast("It is still on its way; try again when the server is back.");
       const id = last?.judgement ?? await this.newestJudgement();
       if (!id) return toast("There is nothing to undo.");
       const answer = await request("POST", `/judgements/${id}/undo?rendered=true`);
@@ -362,7 +369,15 @@ class Desk {
       toast("Taken back. Judge it again when you are ready.");
     } catch (error) {
       toast(error instanceof Refused ? error.message : "The server cannot be reached just now.", { kind: "bad" });
+    } finally {
+      this.undoing = false;
     }
+  }
+
+  /** Whether a submission that is on its way has come to the server, within some seconds. */
+  async arrival(entry) {
+    for (let waited = 0; entry.judgement === null && waited < ARRIVAL; waited += 100) await new Promise((go) => setTimeout(go, 100));
+    return entry.judgement !== null;
   }
 
   async newestJudgement() {
@@ -376,7 +391,7 @@ class Desk {
       const found = await this.patience.until(() => request("GET", `/me/judgements/${id}?rendered=true`));
       const task = { ...complete(found.assignment), given: given(found.answer), draft: null, of: found.assignment.id, id: `judgement-${id}` };
       this.show(task);
-      this.current.draft.send = async () => this.showSaving("here");  // an edit is kept in this browser until it is sent
+      Object.assign(this.current.draft, { send: async () => this.showSaving("here"), flush() {} });  // an edit is kept in this browser until it is sent
     } catch (error) {
       this.showNothing({ words: error.message, hint: error.hint });
     }
@@ -578,7 +593,7 @@ function summary(task, content) {
 }
 
 function different(one, other) {
-  const plain = ({ seconds, ...content }) => JSON.stringify(content, Object.keys(content).sort());
+  const plain = ({ seconds, ...content }) => JSON.stringify(Object.entries(content).sort(([a], [b]) => (a < b ? -1 : 1)));
   return plain(one ?? {}) !== plain(other ?? {});
 }
 

@@ -26,9 +26,15 @@ function closestBody(node) {
   return (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".answer-body") ?? null;
 }
 
+const MARKS = "[*_`~\\\\]{0,3}";  // Markdown's own signs, which are not shown
+const STARTS = "(?:(?:[-*+>]|\\d+[.)]|#{1,6}) )?";  // of a list's, a quotation's, a heading's line
+const LONGEST = 2000;  // characters; longer words are looked for as they stand
+
 /** Where `words` stand in the text: the occurrence with as many before it as in what is shown before the selection. */
 function place(text, words, shownBefore) {
-  const pattern = new RegExp(words.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+"), "gu");
+  const between = words.length > LONGEST ? "" : MARKS;
+  const parts = words.split(/\s+/).map((word) => [...word].map((sign) => sign.replace(/[.*+?^${}()|[\]\\/]/, "\\$&")).join(between));
+  const pattern = new RegExp(parts.join(`${between}\\s+${STARTS}${between}`), "gu");
   const found = [...text.matchAll(pattern)];
   if (!found.length) return {};
   const match = found[Math.min([...shownBefore.matchAll(pattern)].length, found.length - 1)];

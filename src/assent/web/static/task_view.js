@@ -13,7 +13,7 @@ export class TaskView {
   constructor(task, work, act, view) {
     Object.assign(this, { task, work, act, view });
     this.answers = task.completions.map((completion) => this.answer(completion));
-    this.asked = h("section", { class: "asked", "aria-label": "Conversation" }, this.turns());
+    this.asked = h("section", { class: "asked", "aria-labelledby": "conversation" }, h("h2", { class: "unseen", id: "conversation" }, "Conversation"), this.turns());
     this.grid = h("section", { class: `answers k-${task.completions.length}`, "aria-label": "Answers" }, this.answers.map((answer) => answer.box));
     this.further = this.furtherBox();
     this.paint();
