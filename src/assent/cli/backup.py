@@ -10,6 +10,7 @@ import typer
 from assent.cli.options import HERE, Where
 from assent.store import Store, Workspace
 from assent.store.backup import back_up
+from assent.store.workspace import DATABASE_VARIABLE
 
 
 def backup(

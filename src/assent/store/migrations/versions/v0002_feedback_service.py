@@ -14,6 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from assent.store.migrations.columns import column, moment, number, refers, text
+from assent.store.migrations.service_tables_0002 import create_campaigns, create_entrance, create_work
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -71,9 +74,9 @@ def upgrade() -> None:
     )
     _clear_away()
     _create_revision_triggers()
-    _create_entrance()
-    _create_campaigns()
-    _create_work()
+    create_entrance()
+    create_campaigns()
+    create_work()
     _create_audit_triggers()
 
 
@@ -125,43 +128,23 @@ def _clear_away() -> None:
             )
 
 
-def _column(name: str, kind: Any, *extra: Any, **options: Any) -> sa.Column[Any]:
-    return sa.Column(name, kind, *extra, **{"nullable": False, **options})
-
-
-def _text(name: str, **options: Any) -> sa.Column[Any]:
-    return _column(name, sa.Text(), **options)
-
-
-def _number(name: str, **options: Any) -> sa.Column[Any]:
-    return _column(name, sa.Integer(), **options)
-
-
-def _moment(name: str, **options: Any) -> sa.Column[Any]:
-    return _column(name, sa.DateTime(timezone=True), **options)
-
-
-def _refers(name: str, to: str, kind: Any = None, **options: Any) -> sa.Column[Any]:
-    return _column(name, kind or sa.Integer(), sa.ForeignKey(to), **options)
-
-
 def _create_judging(new: bool) -> None:
     """Tasks and what hangs on them, as of this version or as of the one before."""
     purposes = "'train', 'holdout', 'evaluate'" + (", 'gold', 'repeat'" if new else "")
     task_extra = [
-        _column("is_open", sa.Boolean()),
-        _refers("repeat_of", "tasks.id", nullable=True),
-        _refers("person_id", "people.id", nullable=True, index=True),
+        column("is_open", sa.Boolean()),
+        refers("repeat_of", "tasks.id", nullable=True),
+        refers("person_id", "people.id", nullable=True, index=True),
     ]
     op.create_table(
         "tasks",
-        _number("id", primary_key=True),
-        _refers("run_id", "runs.id", sa.Text(), index=True),
-        _refers("prompt_id", "prompts.id"),
-        _text("label"),
-        _number("overlap"),
-        _text("purpose"),
-        _number("priority"),
+        number("id", primary_key=True),
+        refers("run_id", "runs.id", sa.Text(), index=True),
+        refers("prompt_id", "prompts.id"),
+        text("label"),
+        number("overlap"),
+        text("purpose"),
+        number("priority"),
         *(task_extra if new else []),
         sa.CheckConstraint("overlap >= 1", name="overlap"),
         sa.CheckConstraint(f"purpose IN ({purposes})", name="purpose"),
@@ -170,22 +153,22 @@ def _create_judging(new: bool) -> None:
         op.create_index("ix_tasks_run_id_is_open_priority_id", "tasks", ["run_id", "is_open", "priority", "id"])
     op.create_table(
         "task_completions",
-        _refers("task_id", "tasks.id", primary_key=True),
-        _number("position", primary_key=True),
-        _refers("completion_id", "completions.id", index=True),
+        refers("task_id", "tasks.id", primary_key=True),
+        number("position", primary_key=True),
+        refers("completion_id", "completions.id", index=True),
     )
     states = "'leased', 'submitted', 'expired'" + (", 'declined'" if new else "")
     op.create_table(
         "assignments",
-        _number("id", primary_key=True),
-        _refers("task_id", "tasks.id"),
-        _refers("person_id", "people.id", index=not new),
-        _column("order_shown", sa.JSON()),
-        _text("state"),
-        _text("idempotency_key", unique=True),
-        _moment("leased_at"),
-        _moment("expires_at"),
-        *([_text("declined_as")] if new else []),
+        number("id", primary_key=True),
+        refers("task_id", "tasks.id"),
+        refers("person_id", "people.id", index=not new),
+        column("order_shown", sa.JSON()),
+        text("state"),
+        text("idempotency_key", unique=True),
+        moment("leased_at"),
+        moment("expires_at"),
+        *([text("declined_as")] if new else []),
         sa.UniqueConstraint("task_id", "person_id"),
         sa.CheckConstraint(f"state IN ({states})", name="state"),
     )
@@ -196,178 +179,37 @@ def _create_judging(new: bool) -> None:
 
 def _create_judgements(new: bool) -> None:
     extra: list[Any] = [
-        _number("revision"),
-        _column("withdrawn", sa.Boolean()),
-        _text("strength"),
-        _column("all_bad", sa.Boolean()),
-        _column("reasons", sa.JSON()),
-        _column("spans", sa.JSON()),
-        _text("rewrite"),
+        number("revision"),
+        column("withdrawn", sa.Boolean()),
+        text("strength"),
+        column("all_bad", sa.Boolean()),
+        column("reasons", sa.JSON()),
+        column("spans", sa.JSON()),
+        text("rewrite"),
         sa.UniqueConstraint("assignment_id", "revision"),
     ]
     op.create_table(
         "judgements",
-        _number("id", primary_key=True),
-        _refers("assignment_id", "assignments.id", unique=not new),
-        _refers("task_id", "tasks.id", index=True),
-        _refers("person_id", "people.id", index=True),
-        _column("ranks", sa.JSON()),
-        _column("order_shown", sa.JSON()),
-        _text("label"),
-        _column("marks", sa.JSON()),
-        _column("flags", sa.JSON()),
-        _text("note"),
-        _column("seconds", sa.Double()),
-        _text("idempotency_key", unique=True),
-        _moment("submitted_at"),
+        number("id", primary_key=True),
+        refers("assignment_id", "assignments.id", unique=not new),
+        refers("task_id", "tasks.id", index=True),
+        refers("person_id", "people.id", index=True),
+        column("ranks", sa.JSON()),
+        column("order_shown", sa.JSON()),
+        text("label"),
+        column("marks", sa.JSON()),
+        column("flags", sa.JSON()),
+        text("note"),
+        column("seconds", sa.Double()),
+        text("idempotency_key", unique=True),
+        moment("submitted_at"),
         *(extra if new else []),
     )
     op.create_table(
         "dataset_judgements",
-        _refers("artifact_id", "artifacts.id", sa.Text(), primary_key=True),
-        _refers("judgement_id", "judgements.id", primary_key=True, index=True),
+        refers("artifact_id", "artifacts.id", sa.Text(), primary_key=True),
+        refers("judgement_id", "judgements.id", primary_key=True, index=True),
     )
-
-
-def _create_entrance() -> None:
-    """The installation's secret, accounts, and the three ways in."""
-    op.create_table("installation", _number("id", primary_key=True), _text("secret"), _moment("created_at"))
-    roles = "'owner', 'manager', 'adjudicator', 'annotator', 'read-only'"
-    op.create_table(
-        "accounts",
-        _number("id", primary_key=True),
-        _refers("person_id", "people.id", unique=True),
-        _text("login", unique=True),
-        _text("role"),
-        _text("password_hash", nullable=True),
-        _text("state"),
-        _column("groups", sa.JSON()),
-        _moment("created_at"),
-        sa.CheckConstraint(f"role IN ({roles})", name="role"),
-        sa.CheckConstraint("state IN ('active', 'paused', 'excluded')", name="state"),
-    )
-    op.create_table(
-        "sessions",
-        _number("id", primary_key=True),
-        _refers("account_id", "accounts.id", index=True),
-        _text("token_hash", unique=True),
-        _text("csrf"),
-        _moment("created_at"),
-        _moment("expires_at", index=True),
-    )
-    op.create_table(
-        "links",
-        _number("id", primary_key=True),
-        _text("token_hash", unique=True),
-        _text("role"),
-        _column("groups", sa.JSON()),
-        _text("note"),
-        _refers("account_id", "accounts.id", nullable=True),
-        _refers("made_by", "accounts.id", nullable=True),
-        _refers("used_by", "accounts.id", nullable=True),
-        _moment("created_at"),
-        _moment("expires_at"),
-        _moment("used_at", nullable=True),
-    )
-    op.create_table(
-        "api_tokens",
-        _number("id", primary_key=True),
-        _refers("account_id", "accounts.id", index=True),
-        _text("name"),
-        _text("token_hash", unique=True),
-        _column("scopes", sa.JSON()),
-        _moment("created_at"),
-        _moment("expires_at", nullable=True),
-        _moment("revoked_at", nullable=True),
-    )
-
-
-def _create_campaigns() -> None:
-    op.create_table(
-        "campaigns",
-        _number("id", primary_key=True),
-        _text("title", unique=True),
-        _text("state"),
-        _column("automatic", sa.Boolean()),
-        _column("criteria", sa.JSON()),
-        _column("reasons", sa.JSON()),
-        _column("flags", sa.JSON()),
-        _number("completions"),
-        _number("overlap"),
-        _column("floor_seconds", sa.Double()),
-        _column("gold_share", sa.Double()),
-        _column("repeat_share", sa.Double()),
-        _column("pass_share", sa.Double()),
-        _column("groups", sa.JSON()),
-        _moment("created_at"),
-        sa.CheckConstraint("state IN ('open', 'paused', 'closed')", name="state"),
-    )
-    op.create_table(
-        "campaign_runs",
-        _refers("campaign_id", "campaigns.id", primary_key=True),
-        _refers("run_id", "runs.id", sa.Text(), primary_key=True, unique=True),
-    )
-    op.create_table(
-        "campaign_texts",
-        _refers("campaign_id", "campaigns.id", primary_key=True),
-        _text("kind", primary_key=True),
-        _number("version", primary_key=True, autoincrement=False),
-        _text("text"),
-        _moment("created_at"),
-        sa.CheckConstraint("kind IN ('guidelines', 'consent')", name="kind"),
-    )
-
-
-def _create_work() -> None:
-    """Who agreed to what, how far they have come, what is known beforehand, and what was typed."""
-    op.create_table(
-        "consents",
-        _number("id", primary_key=True),
-        _refers("campaign_id", "campaigns.id"),
-        _refers("person_id", "people.id", index=True),
-        _number("consent_version"),
-        _number("guidelines_version"),
-        _moment("given_at"),
-        sa.UniqueConstraint("campaign_id", "person_id", "consent_version", "guidelines_version"),
-    )
-    op.create_table(
-        "members",
-        _refers("campaign_id", "campaigns.id", primary_key=True),
-        _refers("person_id", "people.id", primary_key=True, index=True),
-        _text("stage"),
-        _number("served"),
-        _number("last_task_id"),
-        _moment("joined_at"),
-        sa.CheckConstraint("stage IN ('training', 'qualification', 'queue', 'failed')", name="stage"),
-    )
-    op.create_table(
-        "gold_tasks",
-        _refers("task_id", "tasks.id", primary_key=True),
-        _refers("campaign_id", "campaigns.id"),
-        _text("stage"),
-        _column("ranks", sa.JSON()),
-        _text("explanation"),
-        sa.CheckConstraint("stage IN ('training', 'qualification', 'hidden')", name="stage"),
-    )
-    op.create_index("ix_gold_tasks_campaign_id_stage", "gold_tasks", ["campaign_id", "stage"])
-    op.create_table(
-        "drafts",
-        _refers("assignment_id", "assignments.id", primary_key=True),
-        _number("version"),
-        _column("content", sa.JSON()),
-        _moment("saved_at"),
-    )
-    op.create_table(
-        "audit",
-        _number("id", primary_key=True),
-        _refers("account_id", "accounts.id", nullable=True, index=True),
-        _text("action"),
-        _text("object_kind"),
-        _text("object_id"),
-        _column("details", sa.JSON()),
-        _moment("happened_at"),
-    )
-    op.create_index("ix_audit_object_kind_object_id", "audit", ["object_kind", "object_id"])
 
 
 def _create_revision_triggers() -> None:
