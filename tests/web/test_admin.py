@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 from httpx import Response
 
 from assent.store import Store, Workspace, counts, judged_tasks, list_artifacts, list_runs
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.store.sessions import make_link
-from assent.web import Service
-from assent.web.admin import router
+from assent.web import Service, admin
 from assent.web.entrance import RIGHTS, Requires
 from assent.web.limits import Limit, RateLimits
 from tests.command_line import TINY, assent, flags
@@ -137,8 +137,9 @@ def test_loop_and_runs(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     text = look(owner, "/loop")
     policy = next(each.id for each in list_artifacts(store, "policy"))
-    assert policy in text and "60 of 60" in text and "the ceiling" in text
     assert "assent sample --round 2" in text, "the settings ask for two rounds, and the first is done"
+    first = look(owner, "/loop?round=1")
+    assert policy in first and "60 of 60" in first and "the ceiling" in first
     curves = look(owner, "/runs/round1-rl")
     assert curves.count("<svg") >= 4 and "KL from the reference" in curves and "step 2 of 2" in curves
     assert "Before and after" in curves and 'hx-trigger="every' not in curves, "it is done"
@@ -151,10 +152,11 @@ def test_loop_and_runs(lived_in: House) -> None:
 
 def rights() -> list[tuple[str, str, str]]:
     found = []
-    for route in router.routes:
-        asked = [each.call for each in route.dependant.dependencies if isinstance(each.call, Requires)]  # type: ignore[attr-defined]
-        assert len(asked) == 1, f"{route.path} asks for {len(asked)} rights"  # type: ignore[attr-defined]
-        found += [(method, route.path, asked[0].right) for method in route.methods]  # type: ignore[attr-defined]
+    rooms = [room for room in vars(admin).values() if isinstance(getattr(room, "router", None), APIRouter)]
+    for route in (route for room in rooms for route in room.router.routes):
+        asked = [each.call for each in route.dependant.dependencies if isinstance(each.call, Requires)]
+        assert len(asked) == 1, f"{route.path} asks for {len(asked)} rights"
+        found += [(method, route.path, asked[0].right) for method in route.methods]
     return found
 
 
@@ -199,7 +201,7 @@ def test_a_campaign_from_its_form_to_its_tasks(lived_in: House) -> None:
     made = next(run for run in list_runs(store) if run.kind == "tasks")
     held = counts(store, [made.id])
     assert (held.tasks, held.wanted) == (5, 10)
-    assert "Choose more policies" in send(owner, f"{where}/tasks", 422, policies=["none"], tasks=5).text
+    assert "choose whose completions" in send(owner, f"{where}/tasks", 422, policies=["none"], tasks=5).text
     assert "loop makes" in send(owner, "/campaigns/1/tasks", 409, policies=[sft], tasks=5).text
     judge = lived_in("annotator")
     campaign = int(where.rpartition("/")[2])
@@ -225,7 +227,7 @@ def test_gold_from_judged_tasks(lived_in: House) -> None:
     assert found[0] not in re.findall(r'name="task" value="(\d+)"', look(owner, "/campaigns/1/gold"))
     judge = lived_in("annotator")
     answer = judge.submit(judge.next())
-    assert answer["explanation"] == "See?"
+    assert "See?" in json.dumps(answer)
     send(owner, f"/campaigns/1/gold/{made}/remove", 409)
 
 
@@ -272,7 +274,6 @@ def test_people_come_pause_and_are_erased(lived_in: House) -> None:
     rows = re.findall(r'/people/(\d+)"><bdi>Ann</bdi>', look(owner, "/people"))
     assert len(rows) == 1 and number in (None, int(rows[0]))
     where = f"/people/{rows[0]}"
-    ann.submit(ann.next())
     send(owner, f"{where}/account", role="annotator", state="paused", groups="de")
     assert ann.call("GET", "/me").status_code == 401 and "paused" in look(owner, where)
     assert send(lived_in("manager"), f"{where}/erase", 403, name="Ann")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from assent.store.campaigns import get_campaign
 from assent.store.checks import add_gold, agreement
@@ -48,16 +48,19 @@ def gold_sources(store: Store, campaign_id: int, most: int = 10) -> list[GoldSou
         NotFoundError: no such campaign.
     """
     runs = get_campaign(store, campaign_id).run_ids
-    used = exists().where(GoldTaskRow.task_id == TaskRow.id)
     query = (
         select(JudgementRow.task_id, JudgementRow.ranks)
         .join(TaskRow, TaskRow.id == JudgementRow.task_id)
-        .where(TaskRow.run_id.in_(runs), is_current(), ~used, TaskRow.repeat_of.is_(None))
+        .where(TaskRow.run_id.in_(runs), is_current(), TaskRow.repeat_of.is_(None))
     )
     said: dict[int, list[Sequence[int]]] = defaultdict(list)
     with store.read() as session:
         for task_id, ranks in session.execute(query):
             said[task_id].append(ranks)
+        gold = session.scalars(select(GoldTaskRow.task_id).where(GoldTaskRow.campaign_id == campaign_id)).all()
+        used = {frozenset(ids) for ids in completion_ids_of(session, gold).values()}
+        asked = completion_ids_of(session, list(said)) if used else {}
+    said = {task_id: votes for task_id, votes in said.items() if frozenset(asked.get(task_id, ())) not in used}
     scored = {task_id: _joint(votes) for task_id, votes in said.items()}
     good = [task_id for task_id, (ranks, _) in scored.items() if len(set(ranks)) > 1]
     chosen = sorted(good, key=lambda task_id: (-len(said[task_id]), -scored[task_id][1], task_id))[:most]

@@ -52,6 +52,7 @@ class LoopState:
     stages: tuple[Stage, ...]
     finished: bool  # every round that was asked for has its verdict
     simulated: bool = False
+    begun: tuple[int, ...] = ()  # the rounds that were
 
     @property
     def next(self) -> Stage | None:
@@ -87,13 +88,20 @@ class _Round:
         return f"assent {words} --round {self.number}" if self.number > 1 else f"assent {words}"
 
 
-def loop_state(store: Store, settings: Settings) -> LoopState:
-    """Where the loop stands, read from its runs."""
+def loop_state(store: Store, settings: Settings, round: int | None = None) -> LoopState:
+    """Where the loop stands, read from its runs.
+
+    Args:
+        store: the open store.
+        settings: of the project.
+        round: one that was begun; the one that is going on, or was last, if None or not begun.
+    """
     rounds = _rounds(store)
     decided = {number for number, runs in rounds.items() if (run := runs.get("eval")) is not None and run.done}
     last = max(rounds, default=1)
     finished = last in decided and last >= settings.loop.rounds
     number = last + 1 if last in decided and not finished else last
+    number = round if round in rounds else number
     one = _Round(store, settings, number, rounds.get(number, {}))
     policy = _policy(one)
     completions = _completions(one, policy)
@@ -101,7 +109,7 @@ def loop_state(store: Store, settings: Settings) -> LoopState:
     reward = _reward(one, judgements)
     improved = _improved(one, policy, judgements, reward)
     stages = (policy, completions, judgements, reward, improved, _verdict(one, improved))
-    return LoopState(number, settings.loop.rounds, stages, finished, settings.people.kind == "simulated")
+    return LoopState(number, settings.loop.rounds, stages, finished, settings.people.kind == "simulated", tuple(rounds))
 
 
 def _rounds(store: Store) -> dict[int, dict[str, Run]]:
@@ -117,7 +125,8 @@ def _policy(one: _Round) -> Stage:
     """The policy in service: the one promoted last, else the first."""
     found = promoted(one.store) or latest(one.store, "sft") or latest(one.store, "base")
     with one.store.read() as session:
-        by_split = dict(session.execute(select(PromptRow.split, func.count()).group_by(PromptRow.split)).tuples().all())
+        counted = session.execute(select(PromptRow.split, func.count()).group_by(PromptRow.split))
+        by_split = {split: count for split, count in counted}
     facts = [f"{by_split[split]} prompts to {use}" for split, use in _USES if by_split.get(split)]
     name = "Prompts and policy"
     if found is None:
