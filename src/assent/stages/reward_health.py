@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from assent.config.settings import HealthSettings
@@ -17,7 +19,8 @@ from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
 from assent.stages.reward import load_scorer
 from assent.stages.reward_labels import asked_of, frozen_samples, read_rankings, texts_of
-from assent.store import hash_json
+from assent.store import hash_json, write_atomic
+from assent.store.run_files import PAIRS
 from assent.store.runs import finish_run, get_run
 from assent.types.errors import DataError, UnhealthyRewardError
 from assent.types.feedback import Ranking
@@ -50,7 +53,8 @@ def check_health(project: Project, reward: str) -> dict[str, Any]:
     if run.done:
         report = dict(run.result)
     else:
-        report = measure_health(reader, reward, found.round, dict(found.inputs)["dataset"])
+        kept = reader.run_dir(run_id) / PAIRS
+        report = measure_health(reader, reward, found.round, dict(found.inputs)["dataset"], kept)
         finish_run(project.store, run_id, report)
     if not report["healthy"] and not project.force:
         raise UnhealthyRewardError(
@@ -60,20 +64,28 @@ def check_health(project: Project, reward: str) -> dict[str, Any]:
     return report
 
 
-def measure_health(project: Project, reward: str, round: int, dataset: str) -> dict[str, Any]:
-    """The figures, in words what is wrong, and for an ensemble how far its members lie apart."""
+def measure_health(project: Project, reward: str, round: int, dataset: str, kept: Path | None = None) -> dict[str, Any]:
+    """The figures, in words what is wrong, and for an ensemble how far its members lie apart.
+
+    Args:
+        project: the open project.
+        reward: the reward model's id.
+        round: of the loop.
+        dataset: for samples, the version that holds those held out.
+        kept: a file that takes the scores of each held-out pair, so that errors lead to their votes.
+    """
     scorer = load_scorer(project, reward)
     card = project.artifact(reward).card
     if "samples" in card:
         return _of_samples(project, scorer, dataset, str(card["loss"]), round)
-    return _of_rankings(project, scorer, str(card["loss"]), round)
+    return _of_rankings(project, scorer, str(card["loss"]), round, kept)
 
 
 def _is_loops(run_id: str) -> bool:
     return re.fullmatch(r"round\d+-reward", run_id) is not None
 
 
-def _of_rankings(project: Project, scorer: Loaded, loss: str, round: int) -> dict[str, Any]:
+def _of_rankings(project: Project, scorer: Loaded, loss: str, round: int, kept: Path | None) -> dict[str, Any]:
     """Held-out accuracy beside the human ceiling, calibration, length, and invariance to how texts are batched."""
     held = read_rankings(project, round, "holdout")
     completions, prompts = texts_of(project, held)
@@ -103,7 +115,10 @@ def _of_rankings(project: Project, scorer: Loaded, loss: str, round: int) -> dic
             _slope(scorer),
         )
 
-    whole = report(scorer.unchecked(asked, texts), _overall_pairs(held), "", scale)
+    scored = scorer.unchecked(asked, texts)
+    if kept is not None:
+        write_atomic(kept, _scored_pairs(held, dict(zip(order, scored, strict=True))))
+    whole = report(scored, _overall_pairs(held), "", scale)
     found = whole.as_dict()
     if (criteria := scorer.members[0].reading.criteria) != ("overall",):
         scores = scorer.criteria_scores(asked, texts)
@@ -160,6 +175,25 @@ _Pair = tuple[int, int, float, int]  # first and second completion, preference, 
 def _overall_pairs(held: Sequence[Ranking]) -> list[_Pair]:
     pairs = (pair for ranking in held for pair in ranking.comparisons())
     return [(pair.first_id, pair.second_id, pair.preference, pair.prompt_id) for pair in pairs]
+
+
+def _scored_pairs(held: Sequence[Ranking], score: Mapping[int, float]) -> str:
+    """Each strict pair of each judgement, a line of JSON: which completion people chose, and what both scored."""
+    lines = []
+    for ranking in held:
+        for pair in ranking.comparisons():
+            if pair.preference != 0.5:
+                first = pair.preference > 0.5
+                chosen, rejected = (pair.first_id, pair.second_id) if first else (pair.second_id, pair.first_id)
+                line = {
+                    "judgement": ranking.judgement_id,
+                    "chosen": chosen,
+                    "rejected": rejected,
+                    "chosen_score": score[chosen],
+                    "rejected_score": score[rejected],
+                }
+                lines.append(json.dumps(line) + "\n")
+    return "".join(lines)
 
 
 def _pairs_by(held: Sequence[Ranking], criterion: str) -> list[_Pair]:

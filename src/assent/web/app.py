@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from assent.web import annotator_pages, api, pages, problems
+from assent.web import admin, annotator_pages, api, pages, problems
 from assent.web.guard import Guard
 from assent.web.page import HERE
 from assent.web.service import Service
@@ -32,6 +32,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(api.router)
     app.include_router(pages.router)
     app.include_router(annotator_pages.router)
+    app.include_router(admin.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, hosts=service.hosts, remote=service.remote)
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from assent.report.wording import duration, number, percent
 from assent.store.sessions import Entrance
 from assent.types.feedback import Judgement, LabelKind
 from assent.web.entrance import may, who
@@ -51,6 +54,13 @@ def order_shown(judgement: Judgement) -> str:
     return " > ".join(groups[:1] if judgement.label is LabelKind.BEST_OF_K else groups)
 
 
+def ranking(ranks: Sequence[int]) -> str:
+    """An answer by the task's own numbers: "2 > 1 = 3"."""
+    return " > ".join(
+        " = ".join(str(place + 1) for place, other in enumerate(ranks) if other == rank) for rank in sorted(set(ranks))
+    )
+
+
 def error_page(request: Request, status: int, error: str, hint: str, headers: dict[str, str] | None = None) -> Response:
     """An error in the form of a page; who is not signed in is led to the sign-in."""
     if status == 401 and request.method == "GET":
@@ -70,4 +80,8 @@ def _entrance(request: Request) -> Entrance | None:
 
 _templates.filters["markdown"] = lambda text: Markup(render(text))  # sanitised by the last step of rendering
 _templates.filters["order_shown"] = order_shown
+_templates.filters.update(number=number, percent=percent, duration=duration)
+_templates.filters["ranking"] = ranking
+_templates.filters["pair"] = lambda value: (value, value)
+_templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
 _templates.filters["plain"] = lambda text: Markup(plain(text))

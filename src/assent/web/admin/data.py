@@ -1,0 +1,48 @@
+"""How the judging goes: labels against target, overlap, what is in people's hands, ties, skips, and how long yet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from assent.store.campaigns import Campaign, checks_run, get_campaign, list_campaigns
+from assent.store.judging_figures import judging_figures
+from assent.store.sessions import Entrance
+from assent.web.admin.drawing import columns
+from assent.web.admin.entry import Reader, Served
+from assent.web.fields import LARGEST
+from assent.web.page import page
+from assent.web.service import Service
+
+router = APIRouter()
+Number = Annotated[int | None, Query(ge=1, le=LARGEST)]
+
+
+@router.get("/data")
+def data(request: Request, service: Served, entrance: Reader, campaign: Number = None) -> Response:
+    """The judging of a campaign, or of all of them."""
+    return _page(request, service, entrance, campaign, "admin/data.html")
+
+
+@router.get("/data/figures")
+def figures(request: Request, service: Served, entrance: Reader, campaign: Number = None) -> Response:
+    """The figures alone, for a page that is open while people judge."""
+    return _page(request, service, entrance, campaign, "admin/data_figures.html")
+
+
+def runs_of(service: Service, campaign: Campaign | None, checks: bool = False) -> list[str]:
+    """The runs whose tasks a campaign serves, or all of them do; with their gold tasks and repeats if `checks`."""
+    chosen = list_campaigns(service.store) if campaign is None else [campaign]
+    runs = [run for each in chosen for run in each.run_ids]
+    return runs + [checks_run(each.id) for each in chosen] if checks else runs
+
+
+def _page(request: Request, service: Service, entrance: Entrance, campaign_id: int | None, template: str) -> Response:
+    campaign = None if campaign_id is None else get_campaign(service.store, campaign_id)
+    found = judging_figures(service.store, runs_of(service, campaign))
+    bars = [(f"{votes}", tasks) for votes, tasks in found.histogram[:12]]
+    drawn = columns("overlap", "Tasks by the number of people who judged them", bars)
+    values = {"campaign": campaign, "campaigns": list_campaigns(service.store), "figures": found, "overlap": drawn}
+    return page(request, template, entrance, **values)
