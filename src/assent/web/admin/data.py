@@ -7,7 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from assent.store.campaigns import Campaign, checks_run, get_campaign, list_campaigns
+from assent.store import list_runs
+from assent.store.campaign_tasks import KIND
+from assent.store.campaigns import JUDGED_KINDS, Campaign, get_campaign, list_campaigns
 from assent.store.judging_figures import judging_figures
 from assent.store.sessions import Entrance
 from assent.web.admin.drawing import columns
@@ -32,11 +34,11 @@ def figures(request: Request, service: Served, entrance: Reader, campaign: Numbe
     return _page(request, service, entrance, campaign, "admin/data_figures.html")
 
 
-def runs_of(service: Service, campaign: Campaign | None, checks: bool = False) -> list[str]:
-    """The runs whose tasks a campaign serves, or all of them do; with their gold tasks and repeats if `checks`."""
-    chosen = list_campaigns(service.store) if campaign is None else [campaign]
-    runs = [run for each in chosen for run in each.run_ids]
-    return runs + [checks_run(each.id) for each in chosen] if checks else runs
+def runs_of(service: Service, campaign: Campaign | None) -> list[str]:
+    """The runs whose tasks a campaign serves; every run with tasks if none is named."""
+    if campaign is not None:
+        return list(campaign.run_ids)
+    return [run.id for run in list_runs(service.store) if run.kind in (*JUDGED_KINDS, KIND)]
 
 
 def _page(request: Request, service: Service, entrance: Entrance, campaign_id: int | None, template: str) -> Response:
