@@ -33,7 +33,7 @@ def run_loop(project: Project, rounds: int) -> Outcome:
     Raises:
         SettingsError: nobody could compare a new policy with the old one.
     """
-    require_comparison(project)
+    require_comparison(project, rounds)
     base = base_model(project)
     initial = fine_tune(project, base)
     policy = initial
@@ -51,18 +51,18 @@ def run_loop(project: Project, rounds: int) -> Outcome:
     return Outcome(base, initial, policy)
 
 
-def require_comparison(project: Project) -> None:
-    """A loop promotes, so somebody must compare.
+def require_comparison(project: Project, rounds: int) -> None:
+    """A round builds on what was promoted, so somebody must compare; only a single one can do without.
 
     Raises:
         SettingsError: there are neither people nor a gold judge nor a reward function.
     """
-    if not project.settings.compares:
+    if rounds > 1 and not project.settings.compares:
         raise SettingsError(
             "people.kind is none, and there is no gold judge (people.marks, or a bundled task): nobody could compare a"
-            " new policy with the old one, so the loop would never promote any",
-            "let people compare (people.kind = human), or give people.marks = module:function; or run the stages by"
-            " themselves: assent reward, assent rl, assent dpo",
+            " new policy with the old one, so no round could build on the one before",
+            "let people compare (people.kind = human), or give people.marks = module:function; or run a single"
+            " round (--rounds 1), or the stages by themselves: assent reward, assent rl, assent dpo",
         )
 
 

@@ -35,7 +35,7 @@ def test_in_completions_prompts_and_differences(serve: Serve, person: Arrive) ->
         seen.add(task)
         page.keyboard.press("p")
         page.keyboard.press("d")
-        page.wait_for_selector(".answer-body ins, .answer-body del")
+        page.wait_for_selector(".answer-body ins, .answer-body del", state="attached")
         page.keyboard.press("d")
         page.locator(".answer").last.hover()
         assert hurt(page) == [None, []]

@@ -26,6 +26,8 @@ def findings(page: Page) -> list[str]:
     """What axe finds on a page: rule, how grave, and where."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
+    # What is still fading in has another contrast than it will have.
+    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished)).then(() => true)")
     found: list[dict[str, Any]] = page.evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
     return [f"{each['id']} ({each['impact']}): {each['nodes'][0]['html'][:200]}" for each in found]
 

@@ -40,7 +40,7 @@ def prompts(tmp_path: Path) -> Path:
 
 def test_all_commands_are_there() -> None:
     stages = "pretrain sft sample simulate reward rl dpo best-of eval"
-    wanted = f"init demo {stages} loop report lineage doctor rank settings"
+    wanted = f"init demo {stages} loop report lineage doctor rank settings up people backup import export"
     assert sorted(wanted.split()) == COMMANDS
 
 
@@ -62,8 +62,8 @@ def test_wrong_usage_ends_with_two(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("init", "demo", "settings", "doctor")])
 def test_outside_of_a_workspace(command: str, tmp_path: Path) -> None:
-    done = assent(command, cwd=tmp_path)
-    assert done.code == 6
+    done = assent(command, *["file.jsonl"] * (command in ("backup", "import", "export")), cwd=tmp_path)
+    assert done.code == 6, done.err
     assert "is not a workspace" in done.err and "assent init" in done.err
     assert list(tmp_path.iterdir()) == []
 

@@ -116,7 +116,7 @@ def what_is_left(workspace: Path) -> dict[str, Any]:
     assert folders == {artifact.path for artifact in artifacts}
     assert [path for path in workspace.rglob("*") if path.name.endswith(".partial")] == []
     # Of a run only these remain: no checkpoints, no artifact on its way.
-    kept = {"settings.toml", "metrics.jsonl", "timings.jsonl"}
+    kept = {"settings.toml", "metrics.jsonl", "timings.jsonl", "pairs.jsonl"}
     assert {path.name for path in opened.runs.glob("*/*")} <= kept
     return {
         "weights": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def kill_again_and_again(database_url: str, folder: Path, kills: int, people: in
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    with Serving("service", database_url, folder) as serving:
-        asyncio.run(load(serving))
+    # In a thread of its own: a browser's tests may have left a loop running in this one.
+    with Serving("service", database_url, folder) as serving, ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, load(serving)).result()
     assert len(tally.acknowledged) >= 3 * kills
     with Store.open(database_url) as store:
         assert examine(store, tally) == {"lost": 0, "duplicated": 0, "over_overlap": 0, "differing": 0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,10 +13,12 @@ from assent.cli.opening import console_for
 from assent.cli.options import HERE, AsJson, Where
 from assent.cli.tasks import JUDGED_KINDS
 from assent.config import load_settings
-from assent.feedback import Agreement, Alpha, CrowdFacts, Interval, PersonFacts, crowd_facts
 from assent.store import Person, Workspace, judged_tasks, list_people, list_runs
 from assent.types.errors import DataError
 from assent.types.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from assent.feedback import Agreement, Alpha, CrowdFacts, Interval, PersonFacts
 
 WIDE = 150  # columns that the table is given where there is no terminal to fit
 NOTES = (
@@ -32,6 +34,8 @@ def people(
     as_json: AsJson = False,
 ) -> None:
     """Who judged: how reliable each person is, what they lean to, how they agree with others and with themselves."""
+    from assent.feedback import crowd_facts
+
     place = Workspace.open(workspace)
     seed = derive_seed(load_settings([place.settings_file]).seed, "people", "facts")
     with place.open_store() as store:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import count, islice
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -168,8 +168,13 @@ class _Writer:
         )
 
     def finish(self) -> None:
-        """The runs are done, the first with what came of them all."""
+        """The runs are done, the first with what came of them all, and tasks that have all their judgements closed."""
         self.added.run_ids = list(self._runs.values())
+        submitted = select(func.count()).where(AssignmentRow.task_id == TaskRow.id, AssignmentRow.state == "submitted")
+        closed = update(TaskRow).where(
+            TaskRow.run_id.in_(self.added.run_ids), submitted.scalar_subquery() >= TaskRow.overlap
+        )
+        self._session.execute(closed.values(is_open=False), execution_options={"synchronize_session": False})
         for run_id in self.added.run_ids:
             row = self._session.get_one(RunRow, run_id)
             row.state, row.finished_at, row.result = "done", self._now, self.added.as_dict()

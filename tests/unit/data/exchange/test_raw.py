@@ -15,6 +15,7 @@ from assent.store.tables import JudgementRow
 from assent.types.errors import DataError
 from tests.unit.data.exchange.judged_store import bring_in, read_rows, take_out, write_rows
 
+KEY = JudgementRow.__table__.c.keys().index("idempotency_key") - 4  # its place after the four ids
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", "")
 
 
@@ -47,7 +48,8 @@ def _rows(store: Store) -> list[Any]:
         held.setdefault(task_id, []).append(completions[completion_id])
     found = []
     for row in dump["judgements"]:
-        _, _, task_id, person_id, *said, _key = row
+        _, _, task_id, person_id, *said = row
+        said.pop(KEY)
         found.append((people[person_id], tasks[task_id], held[task_id], said))
     return found
 
