@@ -30,7 +30,9 @@ def test_in_completions_prompts_and_differences(serve: Serve, person: Arrive) ->
     mira.come_in(world.tokens["annotator"])
     mira.agree()
     page, seen = mira.page, set()
-    for _ in range(tasks):
+    for _ in range(4 * tasks):  # a key is not taken while the page still sends what came before
+        if page.locator(".empty h2").is_visible():
+            break
         task = page.locator("#answer-0").evaluate("() => document.querySelector('[data-part=task]').innerText")
         seen.add(task)
         page.keyboard.press("p")
@@ -39,11 +41,10 @@ def test_in_completions_prompts_and_differences(serve: Serve, person: Arrive) ->
         page.keyboard.press("d")
         page.locator(".answer").last.hover()
         assert hurt(page) == [None, []]
-        page.evaluate("document.querySelector('.answers').classList.add('old')")
         page.keyboard.press("s")
-        page.wait_for_selector(".answers:not(.old), .empty h2")
+        page.wait_for_timeout(400)
     assert page.get_by_text("Nothing to judge").count() == 1
-    assert len(seen) == tasks
+    assert len(seen) >= tasks
     assert mira.elsewhere == []
     assert [error for error in mira.errors if "dialog" in error or "Refused" in error] == []
 
