@@ -29,22 +29,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         WorkspaceError: full disk, read-only file system, no permission.
     """
     data = content.encode() if isinstance(content, str) else content
-    with translate_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        aside, lock = _claim(path, folder=False)
-        try:
-            with os.fdopen(os.dup(lock), "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(aside, path)
-            _fsync(path.parent)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(lock)
+    with atomic_file(path) as aside:
+        aside.write_bytes(data)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from assent.store.database import Store
 from assent.store.hashing import canonical_json, hash_json
+from assent.store.judgements import columns_of
 from assent.store.queries import batches, next_serial
 from assent.store.records import IMPORT, SourceRun, TaskRecord, Verdict
 from assent.store.tables import (
@@ -326,14 +327,8 @@ class _Writer:
         ids = self._insert(AssignmentRow, assignments)
         rows = []
         for (task_id, key, verdict), person_id, assignment_id in zip(given, people, ids, strict=True):
-            said = verdict.judgement
             row = {"assignment_id": assignment_id, "task_id": task_id, "person_id": person_id, "idempotency_key": key}
-            row |= {"ranks": list(said.ranks), "order_shown": list(said.order_shown), "label": said.label.value}
-            row |= {"marks": [dict(marks) for marks in said.marks], "flags": list(said.flags), "note": said.note}
-            row |= {"seconds": said.seconds, "strength": said.strength, "all_bad": said.all_bad}
-            row |= {"reasons": list(said.reasons), "spans": [asdict(span) for span in said.spans]}
-            row |= {"rewrite": said.rewrite, "submitted_at": verdict.submitted_at or self._now}
-            rows.append(row)
+            rows.append({**row, **columns_of(verdict.judgement), "submitted_at": verdict.submitted_at or self._now})
             self.added.people[verdict.person.kind.value] += 1
         self._insert(JudgementRow, rows)
         self.added.judgements += len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -159,23 +160,30 @@ def row_of(
         assignment_id=assignment.id,
         task_id=assignment.task_id,
         person_id=assignment.person_id,
-        ranks=list(judgement.ranks),
-        order_shown=list(judgement.order_shown),
-        label=judgement.label.value,
-        marks=[dict(marks) for marks in judgement.marks],
-        flags=list(judgement.flags),
-        note=judgement.note,
-        seconds=judgement.seconds,
         idempotency_key=key,
         submitted_at=now,
         revision=revision,
         withdrawn=withdrawn,
-        strength=judgement.strength,
-        all_bad=judgement.all_bad,
-        reasons=list(judgement.reasons),
-        spans=[asdict(span) for span in judgement.spans],
-        rewrite=judgement.rewrite,
+        **columns_of(judgement),
     )
+
+
+def columns_of(judgement: Judgement) -> dict[str, Any]:
+    """What a person said, by the names of the columns; `judgement_of` reads it back."""
+    return {
+        "ranks": list(judgement.ranks),
+        "order_shown": list(judgement.order_shown),
+        "label": judgement.label.value,
+        "marks": [dict(marks) for marks in judgement.marks],
+        "flags": list(judgement.flags),
+        "note": judgement.note,
+        "seconds": judgement.seconds,
+        "strength": judgement.strength,
+        "all_bad": judgement.all_bad,
+        "reasons": list(judgement.reasons),
+        "spans": [asdict(span) for span in judgement.spans],
+        "rewrite": judgement.rewrite,
+    }
 
 
 def _require_assignment(session: Session, assignment_id: int) -> AssignmentRow:

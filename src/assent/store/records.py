@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
+from assent.store.judgements import judgement_of
 from assent.store.people import NewPerson
 from assent.store.queries import batches
 from assent.store.revisions import is_current
@@ -28,7 +29,7 @@ from assent.store.tables import (
     TaskCompletionRow,
     TaskRow,
 )
-from assent.types.feedback import Judgement, LabelKind, PersonKind, Span
+from assent.types.feedback import Judgement, LabelKind, PersonKind
 from assent.types.messages import Message, Prompt
 from assent.types.rollout import FinishReason
 
@@ -199,21 +200,7 @@ class _Loaded:
             self._people[person.id] = NewPerson(person.name, PersonKind(person.kind), person.profile)
         found: dict[int, list[tuple[int, Verdict]]] = {}
         for row in rows:
-            judgement = Judgement(
-                ranks=tuple(row.ranks),
-                order_shown=tuple(row.order_shown),
-                label=LabelKind(row.label),
-                marks=tuple(row.marks),
-                flags=tuple(row.flags),
-                note=row.note,
-                seconds=row.seconds,
-                strength=row.strength,
-                all_bad=row.all_bad,
-                reasons=tuple(row.reasons),
-                spans=tuple(Span(**span) for span in row.spans),
-                rewrite=row.rewrite,
-            )
-            verdict = Verdict(self._people[row.person_id], judgement, row.leased_at, row.submitted_at)
+            verdict = Verdict(self._people[row.person_id], judgement_of(row), row.leased_at, row.submitted_at)
             found.setdefault(row.task_id, []).append((row.id, verdict))
         return found
 
