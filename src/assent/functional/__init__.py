@@ -15,7 +15,7 @@ from assent.functional.group_advantages import (
 )
 from assent.functional.kl import AdaptiveKLController, adaptive_kl_coef, kl_k1, kl_k2, kl_k3, kl_loss, sequence_kl
 from assent.functional.length_bias import LengthMoments, length_moments, length_penalty
-from assent.functional.logprobs import chunked_logprobs_and_entropy, entropy_of, log_softmax_at, logprobs_of
+from assent.functional.logprobs import entropy_of, linear_logprobs, log_softmax_at, logprobs_of
 from assent.functional.masking import (
     Denominator,
     gather_last,
@@ -77,7 +77,6 @@ __all__ = [
     "best_of_k_loss",
     "binary_feedback_loss",
     "bradley_terry_loss",
-    "chunked_logprobs_and_entropy",
     "clipped_value_loss",
     "combined_score",
     "criterion_weights",
@@ -105,6 +104,7 @@ __all__ = [
     "length_moments",
     "length_penalty",
     "likeliest_tokens",
+    "linear_logprobs",
     "log_softmax_at",
     "logprobs_of",
     "masked_mean",

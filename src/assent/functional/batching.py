@@ -22,6 +22,7 @@ class TokenBatch:
     position_ids: Int[Tensor, "B L"]
     start: int  # column of the first completion token
     completion_mask: Bool[Tensor, "B T"]  # T = L - start
+    trunk: tuple[int, ...] | None = None  # of each row the first one with the same prompt; None: not known
 
     @property
     def completion_ids(self) -> Int[Tensor, "B T"]:
@@ -36,6 +37,7 @@ class TokenBatch:
             self.position_ids.to(device),
             self.start,
             self.completion_mask.to(device),
+            self.trunk,
         )
 
 
@@ -57,7 +59,9 @@ def make_batch(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[
         ids[row, begin:end] = torch.tensor([*prompt, *completion], dtype=torch.long)
         mask[row, begin:end] = 1
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    return TokenBatch(ids, mask, positions, start, mask[:, start:].bool())
+    first: dict[tuple[int, ...], int] = {}
+    trunk = tuple(first.setdefault(tuple(prompt), row) for row, prompt in enumerate(prompts))
+    return TokenBatch(ids, mask, positions, start, mask[:, start:].bool(), trunk)
 
 
 def split_by_tokens(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:

@@ -6,11 +6,12 @@ temperature, and everything after that is at least fp32, whatever the model comp
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 
 def log_softmax_at(logits: Float[Tensor, "*S V"], temperature: float) -> Float[Tensor, "*S V"]:
@@ -47,35 +48,125 @@ def entropy_of(logits: Float[Tensor, "B T V"], temperature: float = 1.0) -> Floa
     return _entropy(log_softmax_at(logits, temperature))
 
 
-def chunked_logprobs_and_entropy(
+def linear_logprobs(
     hidden: Float[Tensor, "N D"],
     weight: Float[Tensor, "V D"],
     bias: Float[Tensor, " V"] | None,
     tokens: Int[Tensor, " N"],
     temperature: float = 1.0,
-    chunk: int = 1024,
-) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """Log-probabilities and entropies, both [N] in nats, straight from the last hidden states and the output head.
+    entropy: bool = False,
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"] | None]:
+    """Log-probabilities in nats, and entropies if asked for, straight from the last hidden states and the output head.
 
-    The same numbers and gradients as `logprobs_of` and `entropy_of` on `hidden @ weight.T + bias`, but at most
-    `chunk` rows of logits exist at a time: each chunk's are recomputed when its gradient is asked for. Peak memory is
-    O(chunk · V) instead of O(N · V), for one more product with the head.
+    The same numbers and gradients as `logprobs_of` and `entropy_of` on `hidden @ weight.T + bias`. The product with
+    the head is in bf16 under autocast; log-softmax, its sums and its gradient are in fp32, a few rows at a time, so
+    that nothing of [N, V] exists but the logits in the precision of the product, and of these at most `_KEPT_BYTES`:
+    more of them are computed again when the gradient is asked for.
 
     Raises:
-        ValueError: the temperature or the chunk is not positive.
+        ValueError: the temperature is not positive.
     """
-    if chunk < 1:
-        raise ValueError(f"chunk must be at least 1, got {chunk}")
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    device = hidden.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    options = (temperature, entropy, dtype)
+    found: tuple[Tensor, Tensor] = _LinearLogprobs.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, tokens.long(), *options
+    )
+    return found[0], found[1] if entropy else None
 
-    def of_rows(rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        log_p = log_softmax_at(F.linear(rows, weight, bias), temperature)
-        return _pick(log_p, targets), _entropy(log_p)
 
-    parts = [
-        checkpoint(of_rows, rows, targets, use_reentrant=False, preserve_rng_state=False)
-        for rows, targets in zip(torch.split(hidden, chunk), torch.split(tokens, chunk), strict=True)
-    ]
-    return torch.cat([logprobs for logprobs, _ in parts]), torch.cat([entropy for _, entropy in parts])
+_KEPT_BYTES = 256 * 2**20  # of logits that wait for their gradient
+_FEW_ROWS = 2**20  # logits that are worked on at once, so that they stay in the processor's cache
+
+
+class _LinearLogprobs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        tokens: Tensor,
+        temperature: float,
+        entropy: bool,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        wide = torch.promote_types(dtype, torch.float32)
+        logprobs, entropies, totals = (hidden.new_zeros(len(hidden), dtype=wide) for _ in range(3))
+        narrow = _Head(hidden, weight, bias, dtype)
+        kept = []
+        for rows in narrow.parts():
+            logits = narrow.logits(rows)
+            for few in _few(len(logits), logits.shape[1]):
+                place = slice(rows.start + few.start, rows.start + few.stop)
+                scaled = logits[few].to(wide, copy=True).div_(temperature)
+                totals[place] = total = scaled.logsumexp(dim=-1)
+                logprobs[place] = scaled.gather(-1, tokens[place, None])[:, 0] - total
+                if entropy:
+                    entropies[place] = _entropy(scaled.sub_(total[:, None]))
+            kept.append(logits)
+        gradient = any(ctx.needs_input_grad[:3])
+        keeps = gradient and len(kept) == 1
+        ctx.save_for_backward(hidden, weight, bias, tokens, totals, entropies, *(kept if keeps else ()))
+        ctx.options = temperature, entropy, dtype
+        if not entropy:
+            ctx.mark_non_differentiable(entropies)
+        return logprobs, entropies
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, tokens, totals, entropies, *kept = ctx.saved_tensors
+        temperature, entropy, dtype = ctx.options
+        narrow = _Head(hidden, weight, bias, dtype)
+        in_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        in_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        in_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
+        for rows in narrow.parts():
+            logits = kept[0] if kept else narrow.logits(rows)
+            in_logits = torch.empty_like(logits)
+            for few in _few(len(logits), logits.shape[1]):
+                place = slice(rows.start + few.start, rows.start + few.stop)
+                log_p = logits[few].to(totals.dtype, copy=True).div_(temperature).sub_(totals[place, None])
+                weights = -gradients[0][place, None]
+                if entropy:  # of Σ -p log p to the logits: -p (log p + entropy)
+                    inner = log_p.masked_fill(log_p == -torch.inf, 0.0).add_(entropies[place, None])
+                    found = log_p.exp_().mul_(weights - gradients[1][place, None] * inner)
+                else:
+                    found = log_p.exp_().mul_(weights)
+                found.scatter_add_(-1, tokens[place, None], gradients[0][place, None])
+                in_logits[few] = found.div_(temperature)
+            if in_hidden is not None:
+                in_hidden[rows] = (in_logits @ narrow.weight).to(hidden.dtype)
+            if in_weight is not None:
+                in_weight += in_logits.T @ narrow.hidden[rows]
+            if in_bias is not None:
+                in_bias += in_logits.sum(dim=0, dtype=totals.dtype)
+        return in_hidden, in_weight, in_bias, None, None, None, None
+
+
+class _Head:
+    """The last product, in one dtype, and the rows that are done at once."""
+
+    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        self.hidden, self.weight = hidden.to(dtype), weight.to(dtype)
+        self.bias = None if bias is None else bias.to(dtype)
+
+    def parts(self) -> list[slice]:
+        rows = max(1, _KEPT_BYTES // (self.weight.shape[0] * self.weight.element_size()))
+        return _slices(len(self.hidden), rows)
+
+    def logits(self, rows: slice) -> Tensor:
+        return F.linear(self.hidden[rows], self.weight, self.bias)
+
+
+def _few(rows: int, vocabulary: int) -> list[slice]:
+    return _slices(rows, max(16, _FEW_ROWS // vocabulary))
+
+
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
 
 
 def _pick(log_p: Float[Tensor, "*S V"], tokens: Int[Tensor, "*S"]) -> Float[Tensor, "*S"]:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from assent.config.settings import LoraSettings
 from assent.functional.batching import TokenBatch
-from assent.functional.logprobs import entropy_of, logprobs_of
+from assent.functional.logprobs import entropy_of, linear_logprobs, logprobs_of
+from assent.functional.packing import PackedRow
 from assent.models.loading import disable_dropout, load_causal_lm
+from assent.models.packed import packed_row, packed_states, plain_head
 from assent.types.errors import ModelError
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ def completion_logprobs(
     Only the positions that predict a completion token go through the head. The entropy of these distributions comes
     too if it is to be watched (no gradient) or trained (with gradient).
     """
+    row = packed_row(model, batch)
+    if row is not None:
+        return _packed_logprobs(model, batch, row, temperature, entropy)
     width = batch.ids.shape[1] - batch.start
     logits = model(
         input_ids=batch.ids,
@@ -116,6 +121,28 @@ def completion_logprobs(
         return logprobs, None
     with torch.set_grad_enabled(entropy == "train" and torch.is_grad_enabled()):
         return logprobs, entropy_of(logits, temperature)
+
+
+def _packed_logprobs(
+    model: nn.Module, batch: TokenBatch, row: PackedRow, temperature: float, entropy: Literal["none", "watch", "train"]
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"] | None]:
+    """The same without padding: zero where there is no completion token."""
+    mask = batch.completion_mask
+    before = row.places[:, batch.start - 1 : -1][mask]
+    states = packed_states(model, row)[before]
+    head = plain_head(model)
+    assert head is not None
+    found = linear_logprobs(
+        states, head.weight, head.bias, batch.completion_ids[mask], temperature, entropy=entropy != "none"
+    )
+
+    def spread(values: Tensor) -> Tensor:
+        return values.new_zeros(mask.shape).masked_scatter(mask, values)
+
+    logprobs, spreads = found
+    if spreads is None:
+        return spread(logprobs), None
+    return spread(logprobs), spread(spreads if entropy == "train" else spreads.detach())
 
 
 def add_adapter(model: Any, lora: LoraSettings, task: str, seed: int, saved: Path | None = None) -> PeftModel:

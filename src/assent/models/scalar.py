@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from assent.functional.batching import TokenBatch
 from assent.functional.masking import last_token_index
 from assent.models.loading import DTYPES, disable_dropout, load_weights
+from assent.models.packed import backbone, base_model, packed_row, packed_states
 from assent.types.errors import ModelError
 
 if TYPE_CHECKING:
@@ -73,42 +75,47 @@ def member_folders(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{MEMBER}*")) or [folder]
 
 
-def hidden_states(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L D"]:
-    """What the backbone makes of every position."""
-    return parts(model)[0](  # type: ignore[no-any-return]
+@dataclass(frozen=True)
+class States:
+    """What a backbone makes of a batch's tokens, however they were laid out."""
+
+    table: Float[Tensor, "N D"]
+    places: Int[Tensor, "B L"]  # of each of the batch's tokens in the table
+
+    def before_completions(self, batch: TokenBatch) -> Float[Tensor, "M D"]:
+        """The states from which the M tokens of the completions (`batch.completion_mask`) are told."""
+        return self.table[self.places[:, batch.start - 1 : -1][batch.completion_mask]]
+
+
+def hidden_states(model: nn.Module, batch: TokenBatch) -> States:
+    """What the backbone makes of every token."""
+    row = packed_row(model, batch)
+    if row is not None:
+        return States(packed_states(model, row), row.places)
+    found = backbone(model)(
         input_ids=batch.ids,
         attention_mask=batch.attention_mask,
         position_ids=batch.position_ids,
         use_cache=False,
     ).last_hidden_state
+    places = torch.arange(batch.ids.numel(), device=batch.ids.device).view(batch.ids.shape)
+    return States(found.flatten(0, 1), places)
 
 
-def scalars(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B L"]:
-    """A single head's output at every position, [B, L], in fp32."""
-    return parts(model)[1](hidden_states(model, batch)).squeeze(-1).float()  # type: ignore[no-any-return]
-
-
-def score_sequences(
-    model: nn.Module, batch: TokenBatch, hidden: Float[Tensor, "B L D"] | None = None
-) -> Float[Tensor, "B H"]:
+def score_sequences(model: nn.Module, batch: TokenBatch, states: States | None = None) -> Float[Tensor, "B H"]:
     """The output of each head at each sequence's last real token, found by mask, [B, H], in fp32.
 
     Args:
-        hidden: of this batch, where it was computed for something else too.
+        states: of this batch, where they were computed for something else too.
     """
-    found = parts(model)[1](hidden_states(model, batch) if hidden is None else hidden).float()
+    states = hidden_states(model, batch) if states is None else states
     last = last_token_index(batch.attention_mask.bool())
-    return found[torch.arange(len(last), device=last.device), last]  # type: ignore[no-any-return]
+    rows = torch.arange(len(last), device=last.device)
+    return base_model(model).score(states.table[states.places[rows, last]]).float()  # type: ignore[no-any-return]
 
 
 def value_tokens(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B T"]:
-    """The value of the state before each completion token, [B, T]."""
-    return scalars(model, batch)[:, batch.start - 1 : -1]
-
-
-def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """(backbone, head) of a sequence classifier, through a peft wrapper too."""
-    inner: Any = model
-    if hasattr(inner, "get_base_model"):
-        inner = inner.get_base_model()
-    return getattr(inner, inner.base_model_prefix), inner.score
+    """The value of the state before each completion token, [B, T], in fp32; zero where there is none."""
+    found = base_model(model).score(hidden_states(model, batch).before_completions(batch)).float()[:, 0]
+    spread: Tensor = found.new_zeros(batch.completion_mask.shape).masked_scatter(batch.completion_mask, found)
+    return spread

@@ -13,7 +13,7 @@ from assent.data.chat import ChatFormat
 from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.loading import context_length
 from assent.models.reward_reading import RewardReading
-from assent.models.scalar import parts, score_sequences
+from assent.models.scalar import score_sequences
 from assent.types.errors import UnhealthyRewardError
 from assent.types.messages import Prompt
 
@@ -173,32 +173,6 @@ class RewardModelScorer:
         """Raw outputs of one batch, without gradient, [B, H]."""
         with torch.no_grad():
             return score_sequences(self.model, batch.to(next(self.model.parameters()).device)).cpu()
-
-    def packed_scores(self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
-        """Raw outputs of sequences laid end to end in one row, each behind its own block of the attention mask.
-
-        Rows hold as many sequences as fit into a microbatch.
-        """
-        scores: list[list[float]] = []
-        row: list[list[int]] = []
-        for prompt, completion in sequences:
-            if row and sum(map(len, row)) + len(prompt) + len(completion) > self.tokens_per_microbatch:
-                scores += self._score_row(row)
-                row = []
-            row.append([*prompt, *completion])
-        return scores + (self._score_row(row) if row else [])
-
-    def _score_row(self, row: list[list[int]]) -> list[list[float]]:
-        device = next(self.model.parameters()).device
-        lengths = torch.tensor([len(sequence) for sequence in row])
-        ids = torch.tensor([token for sequence in row for token in sequence])[None].to(device)
-        positions = torch.cat([torch.arange(length) for length in lengths.tolist()])[None].to(device)
-        backbone, head = parts(self.model)
-        with torch.no_grad():
-            # Positions that begin anew tell transformers where a sequence begins; it builds the block mask itself.
-            hidden = backbone(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
-            found: list[list[float]] = head(hidden[0, lengths.cumsum(0).to(device) - 1]).float().tolist()
-            return found
 
 
 def finite(scores: list[float]) -> list[float]:

@@ -10,10 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from assent.config.settings import HealthSettings
 from assent.evaluation import HealthReport, HeldOut, check_reward_health, check_sample_health
 from assent.feedback import pairwise_agreement
 from assent.functional.batching import make_batch
+from assent.models.packed import padded
 from assent.rewards.ensemble import EnsembleScorer
 from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
@@ -247,21 +250,17 @@ def _score_differences(scorer: Loaded, texts: Sequence[tuple[Prompt, str]]) -> d
 
 def _differences_of(scorer: RewardModelScorer, texts: Sequence[tuple[Prompt, str]]) -> dict[str, float]:
     sequences = [scorer.encode(prompt, text) for prompt, text in texts]
-    together = scorer.batch_scores(make_batch([p for p, _ in sequences], [c for _, c in sequences]))
-    alone = [scorer.batch_scores(make_batch([p], [c])).tolist()[0] for p, c in sequences]
+    everything = make_batch([p for p, _ in sequences], [c for _, c in sequences])
     # The same tokens with all the padding on the left, and all of it on the right.
     whole = [[*p, *c] for p, c in sequences]
-    left = scorer.batch_scores(
-        make_batch([ids[: max(1, len(ids) - 1)] for ids in whole], [ids[1:][-1:] for ids in whole])
-    )
-    right = scorer.batch_scores(make_batch([ids[:1] for ids in whole], [ids[1:] for ids in whole]))
-    packed = scorer.packed_scores(sequences)
-
-    def largest(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> float:
-        return max(abs(x - y) for one, other in zip(a, b, strict=True) for x, y in zip(one, other, strict=True))
-
-    return {
-        "batch size": largest(together.tolist(), alone),
-        "padding side": largest(left.tolist(), right.tolist()),
-        "packing": largest(packed, alone),
+    left = make_batch([ids[: max(1, len(ids) - 1)] for ids in whole], [ids[1:][-1:] for ids in whole])
+    right = make_batch([ids[:1] for ids in whole], [ids[1:] for ids in whole])
+    with padded():
+        alone = torch.cat([scorer.batch_scores(make_batch([p], [c])) for p, c in sequences])
+        together, lefts, rights = (scorer.batch_scores(batch) for batch in (everything, left, right))
+    differences = {
+        "batch size": together - alone,
+        "padding side": lefts - rights,
+        "packing": scorer.batch_scores(everything) - alone,
     }
+    return {name: float(difference.abs().max()) for name, difference in differences.items()}

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from assent.config.reward_model import RewardModelSettings
 from assent.config.settings import ComputeSettings
-from assent.functional import LengthMoments, length_moments, length_penalty, logprobs_of, masked_sum
+from assent.functional import LengthMoments, length_moments, length_penalty, logprobs_of
 from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
-from assent.models.scalar import hidden_states, score_sequences
+from assent.models.scalar import States, hidden_states, score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
 from assent.training.optimiser import GuardedOptimiser
@@ -145,16 +145,16 @@ class RewardModelTraining:
         batch = make_batch([prompt for prompt, _ in sequences], [completion for _, completion in sequences])
         batch = batch.to(self.device)
         with fast_products(self.compute, self.device):
-            hidden = hidden_states(self.model, batch)
-            scores = score_sequences(self.model, batch, hidden)
-            lm_loss = self._lm_loss(batch, hidden) if self.settings.lm_coef > 0 and torch.is_grad_enabled() else None
+            states = hidden_states(self.model, batch)
+            scores = score_sequences(self.model, batch, states)
+            lm_loss = self._lm_loss(batch, states) if self.settings.lm_coef > 0 and torch.is_grad_enabled() else None
         return _Read(scores, batch.completion_mask.sum(dim=-1), lm_loss)
 
-    def _lm_loss(self, batch: TokenBatch, hidden: Tensor) -> Tensor:
+    def _lm_loss(self, batch: TokenBatch, states: States) -> Tensor:
         """Σ -log p of the completions' tokens."""
         assert self.language_head is not None
-        logits = self.language_head(hidden[:, batch.start - 1 : -1])
-        return -masked_sum(logprobs_of(logits, batch.completion_ids, 1.0), batch.completion_mask)
+        logits = self.language_head(states.before_completions(batch))
+        return -logprobs_of(logits[None], batch.completion_ids[batch.completion_mask][None], 1.0).sum()
 
     @torch.no_grad()
     def _moments(self, parts: Sequence[Sequence[Example]]) -> LengthMoments:

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from assent.functional import chunked_logprobs_and_entropy, entropy_of, logprobs_of
+from assent.functional import entropy_of, linear_logprobs, logprobs_of
+from assent.functional import logprobs as logprobs_module
 
 LOGITS = torch.log(torch.tensor([[[1.0, 3.0], [1.0, 1.0]]]))  # softmax: (1/4, 3/4), (1/2, 1/2)
 
@@ -60,12 +61,24 @@ def _head(rows: int, bias: bool) -> tuple[list[torch.Tensor], torch.Tensor, torc
     return leaves, tokens, torch.randn(2, rows, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+def _limit(monkeypatch: pytest.MonkeyPatch, rows: int, at_once: int) -> None:
+    """Keep the logits of so many rows for the backward pass, and work on so many at once; 50 of float64 each."""
+    monkeypatch.setattr(logprobs_module, "_KEPT_BYTES", rows * 50 * 8)
+    monkeypatch.setattr(logprobs_module, "_few", lambda count, _: logprobs_module._slices(count, at_once))
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
 @pytest.mark.parametrize("bias", [True, False])
-def test_chunked_equals_plain_in_value_and_gradient(chunk: int, bias: bool) -> None:
+def test_straight_from_the_head_equals_plain_in_value_and_gradient(
+    rows: int, at_once: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _limit(monkeypatch, rows, at_once)
     leaves, tokens, weights = _head(7, bias)
     b = leaves[2] if bias else None
-    chunked = torch.stack(chunked_logprobs_and_entropy(leaves[0], leaves[1], b, tokens, 0.7, chunk))
+    logprobs, entropy = linear_logprobs(leaves[0], leaves[1], b, tokens, 0.7, entropy=True)
+    assert entropy is not None
+    chunked = torch.stack([logprobs, entropy])
     logits = F.linear(leaves[0], leaves[1], b)[None]
     plain = torch.cat([logprobs_of(logits, tokens[None], 0.7), entropy_of(logits, 0.7)])
     torch.testing.assert_close(chunked, plain, rtol=1e-12, atol=1e-12)
@@ -88,15 +101,61 @@ class _LargestTensor(TorchDispatchMode):
         return out
 
 
-def test_chunked_never_holds_all_logits_forward_or_backward() -> None:
+def test_without_entropy_the_log_probabilities_are_the_same_bits() -> None:
+    leaves, tokens, _ = _head(7, bias=True)
+    alone, none = linear_logprobs(*leaves, tokens, 0.7)
+    both, _ = linear_logprobs(*leaves, tokens, 0.7, entropy=True)
+    assert none is None
+    assert torch.equal(alone, both)
+    gradients = [torch.autograd.grad(found.sum(), leaves) for found in (alone, both)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
+
+
+def test_a_frozen_head_and_frozen_states_get_no_gradient() -> None:
+    leaves, tokens, _ = _head(7, bias=True)
+    frozen = [leaf.detach() for leaf in leaves]
+    linear_logprobs(leaves[0], frozen[1], frozen[2], tokens)[0].sum().backward()
+    linear_logprobs(frozen[0], leaves[1], frozen[2], tokens)[0].sum().backward()
+    assert leaves[0].grad is not None
+    assert leaves[1].grad is not None
+    assert leaves[2].grad is None
+
+
+def test_under_autocast_the_products_alone_are_rounded() -> None:
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(9, 16), torch.randn(50, 16)
+    tokens = torch.arange(9)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = linear_logprobs(hidden, weight, None, tokens)
+        plain = logprobs_of(F.linear(hidden, weight)[None], tokens[None])[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
+
+
+def test_banned_tokens_add_nothing() -> None:
+    leaves, tokens, weights = _head(7, bias=True)
+    with torch.no_grad():
+        leaves[2][40:] = -torch.inf
+    tokens = tokens % 40
+    logprobs, entropy = linear_logprobs(*leaves, tokens, 1.0, entropy=True)
+    assert entropy is not None
+    (torch.stack([logprobs, entropy]) * weights).sum().backward()
+    assert torch.isfinite(entropy).all()
+    assert all(torch.isfinite(leaf.grad).all() for leaf in leaves[:2] if leaf.grad is not None)
+
+
+def test_never_more_logits_than_allowed_forward_or_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limit(monkeypatch, 8, 8)
     leaves, tokens, weights = _head(64, bias=True)
     with _LargestTensor() as seen:
-        logprobs, entropy = chunked_logprobs_and_entropy(*leaves, tokens, 1.0, 8)
+        logprobs, entropy = linear_logprobs(*leaves, tokens, entropy=True)
+        assert entropy is not None
         (torch.stack([logprobs, entropy]) * weights).sum().backward()
     assert seen.numel == 8 * 50  # one chunk of logits, never 64 * 50
 
 
-def test_chunk_must_be_positive() -> None:
+def test_the_temperature_must_be_positive_at_the_head_too() -> None:
     leaves, tokens, _ = _head(2, bias=True)
-    with pytest.raises(ValueError, match="chunk"):
-        chunked_logprobs_and_entropy(*leaves, tokens, 1.0, 0)
+    with pytest.raises(ValueError, match="temperature"):
+        linear_logprobs(*leaves, tokens, 0.0)

@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification
 
 from assent.config.settings import LoraSettings
 from assent.functional.batching import TokenBatch, make_batch
-from assent.models.scalar import load_scalar_model, scalars, score_sequences, value_tokens
+from assent.models.scalar import load_scalar_model, score_sequences, value_tokens
 from assent.models.value import value_from_reward
 from tests.checkpoints import HIDDEN, SHAPES, Shape
 
@@ -56,7 +56,7 @@ def test_a_value_is_that_of_the_state_before_its_token(shape: Shape, checkpoint:
     with torch.no_grad():
         values = value_tokens(model, batch())
         assert values.shape == batch().completion_mask.shape
-        torch.testing.assert_close(values, scalars(model, batch())[:, 4:8], atol=0, rtol=0)
+        assert torch.equal(values == 0.0, ~batch().completion_mask)
         other = make_batch([[5, 6, 7], [8, 9, 10, 11, 12], [13]], [[20, 99], [98], [23, 24, 97, 96]])
         changed = value_tokens(model, other)
     torch.testing.assert_close(changed[0, :2], values[0, :2], atol=1e-6, rtol=0)
@@ -70,10 +70,10 @@ def test_a_value_model_starts_at_the_normalised_reward(rank: int, checkpoint: Bu
     reward = load_scalar_model(checkpoint("gpt2"), fresh_head_seed=3).eval()
     reward.config.assent_score_mean, reward.config.assent_score_std = 0.4, 2.5
     with torch.no_grad():
-        expected = (scalars(reward, batch()) - 0.4) / 2.5
+        expected = (value_tokens(reward, batch()) - 0.4) / 2.5
         value = value_from_reward(reward, LoraSettings(rank=rank), seed=0)
-        mask = batch().attention_mask.bool()
-        torch.testing.assert_close(scalars(value, batch())[mask], expected[mask], atol=1e-5, rtol=0)
+        mask = batch().completion_mask
+        torch.testing.assert_close(value_tokens(value, batch())[mask], expected[mask], atol=1e-5, rtol=0)
     trained = {name for name, weight in value.named_parameters() if weight.requires_grad}
     assert any("score" in name and name.endswith("bias") for name in trained)
     assert any("score" in name and name.endswith("weight") for name in trained)

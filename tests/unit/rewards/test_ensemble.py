@@ -13,7 +13,7 @@ from assent.config.settings import LoraSettings
 from assent.data.chat import ChatFormat
 from assent.functional.batching import make_batch
 from assent.models.loading import load_tokenizer
-from assent.models.scalar import load_scalar_model, scalars
+from assent.models.scalar import load_scalar_model, score_sequences
 from assent.models.value import value_from_reward
 from assent.rewards.ensemble import EnsembleScorer
 from assent.rewards.scorer import RewardModelScorer
@@ -90,6 +90,5 @@ def test_a_value_model_starts_at_the_weighed_heads(checkpoint: Built) -> None:
     expected = scorer.score(PROMPTS, TEXTS)
     with torch.no_grad():
         value = value_from_reward(scorer.model, LoraSettings(), seed=0, weights=weights)
-        last = [batch.start + int(row.sum()) - 1 for row in batch.completion_mask]
-        found = scalars(value, batch)[range(len(last)), last]
+        found = score_sequences(value, batch)[:, 0]
     torch.testing.assert_close(found.double(), torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
