@@ -203,7 +203,8 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="of matrix products in training; weights and sums stay float32; auto: bfloat16 where chips have it",
+        description="of matrix products in training, where weights and sums stay float32, and of the weights that are "
+        "sampled from; auto: bfloat16 where chips have it (a narrow model is sampled from in float32)",
     )
 
 

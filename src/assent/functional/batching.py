@@ -64,24 +64,32 @@ def make_batch(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[
     return TokenBatch(ids, mask, positions, start, mask[:, start:].bool(), trunk)
 
 
-def split_by_tokens(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+def split_by_tokens(lengths: Sequence[int], max_tokens: int, together: Sequence[int] | None = None) -> list[list[int]]:
     """Indices grouped so that each group, padded to its longest, has at most `max_tokens` tokens.
 
     Longest first, so that memory peaks at once or never. A sequence longer than `max_tokens` stands alone. The order
     within groups is stable, so the same lengths always give the same groups.
+
+    Args:
+        together: a number for each index; those of the same number stay in one group if they fit into one, as
+            sequences do that share a prompt.
 
     Raises:
         ValueError: max_tokens below 1.
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    units: dict[int, list[int]] = {}
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        units.setdefault(index if together is None else together[index], []).append(index)
     groups: list[list[int]] = []
-    for index in order:
-        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= max_tokens:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
+    for unit in units.values():
+        for part in [unit] if lengths[unit[0]] * len(unit) <= max_tokens else [[index] for index in unit]:
+            longest = max(lengths[part[0]], lengths[groups[-1][0]]) if groups else 0
+            if groups and longest * (len(groups[-1]) + len(part)) <= max_tokens:
+                groups[-1] = sorted(groups[-1] + part, key=lambda index: (-lengths[index], index))
+            else:
+                groups.append(part)
     return groups
 
 

@@ -6,23 +6,27 @@ what it is given, and say the same of a few tokens as it says of them padded. Ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from assent.functional.batching import TokenBatch, make_batch
 from assent.functional.packed_attention import packed_attention
 from assent.functional.packing import PackedRow, pack
 
+if TYPE_CHECKING:
+    from assent.models.slots import Slots
+
 NAME = "assent_packed"
 TOLERANCE = 1e-3  # relative to the largest hidden state, in fp32; a wrong mask is off by far more
-_WINDOWS = ("sliding_window", "attention_chunk_size")  # settings under which a token may not see all before it
+WINDOWS = ("sliding_window", "attention_chunk_size")  # settings under which a token may not see all before it
 _known: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _heads: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _packs: ContextVar[bool] = ContextVar("packs", default=True)
@@ -45,13 +49,13 @@ def packed_row(model: nn.Module, batch: TokenBatch) -> PackedRow | None:
     if base_model(model).get_output_embeddings() is not None and plain_head(model) is None:
         return None
     row = pack(batch)
-    windows = [getattr(_config(model), name, None) for name in _WINDOWS]
+    windows = [getattr(_config(model), name, None) for name in WINDOWS]
     return None if any(isinstance(w, int) and row.longest > w for w in windows) else row
 
 
 def packed_states(model: nn.Module, row: PackedRow) -> Float[Tensor, "N D"]:
     """The last hidden states of the row's tokens."""
-    with _our_attention(model):
+    with calling(model):
         found = backbone(model)(
             input_ids=row.ids, position_ids=row.position_ids, use_cache=False, packed_row=row
         ).last_hidden_state
@@ -65,11 +69,22 @@ def reads_packed(model: nn.Module) -> bool:
     if getattr(inner, "is_gradient_checkpointing", False):
         return False  # what is computed again in the backward pass would not know of the row
     if inner not in _known:
-        try:
-            _known[inner] = _agrees(model)
-        except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError, KeyError):
-            _known[inner] = False
+        _known[inner] = tried(lambda: _agrees(model))
     return _known[inner]
+
+
+def tried(agrees: Callable[[], bool]) -> bool:
+    """What it says; False where the model's code cannot do it."""
+    try:
+        return agrees()
+    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError, KeyError):
+        return False
+
+
+def tolerance(plain: Tensor) -> float:
+    """How far two ways of computing this may lie apart."""
+    share = TOLERANCE if plain.dtype in (torch.float32, torch.float64) else 0.05
+    return share * float(plain.abs().max())
 
 
 def plain_head(model: nn.Module) -> nn.Linear | None:
@@ -97,7 +112,8 @@ def _config(model: nn.Module) -> Any:
 
 
 @contextmanager
-def _our_attention(model: nn.Module) -> Iterator[None]:
+def calling(model: nn.Module) -> Iterator[None]:
+    """Inside, the model asks for our attention."""
     _register()
     config = _config(model)
     before = config._attn_implementation
@@ -117,13 +133,23 @@ def _attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     packed_row: PackedRow | None = None,
+    slots: Slots | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in place of its own attention: [1, H, N, D] each, the result [1, N, H, D]."""
+    """What transformers calls in place of its own attention.
+
+    A packed row has [1, H, N, D] each and gives [1, N, H, D]; slots have [S, H, 1, D] and give [S, 1, H, D].
+    """
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
-    if packed_row is None or attention_mask is not None or dropout or unknown:
-        raise NotImplementedError(f"packed attention of {type(module).__name__} {unknown}")
+    if attention_mask is not None or dropout or unknown:
+        raise NotImplementedError(f"attention of {type(module).__name__} {unknown}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if slots is not None and slots.hidden is not None:
+        grouped = query.shape[1] != key.shape[1]
+        found = F.scaled_dot_product_attention(query, key, value, slots.hidden, scale=scale, enable_gqa=grouped)
+        return found.transpose(1, 2), None
+    if packed_row is None:
+        raise NotImplementedError(f"{type(module).__name__} does not pass on what it is given")
     # Under autocast rotated queries and keys come in fp32 and values in bf16.
     q, k, v = (table[0].transpose(0, 1).to(value.dtype) for table in (query, key, value))
     return packed_attention(q, k, v, packed_row, scale)[None], None
@@ -142,7 +168,7 @@ def _agrees(model: nn.Module) -> bool:
     batch = _few_tokens(model)
     device = batch.ids.device
     with torch.autocast(device.type, enabled=False):
-        padded = backbone(model)(
+        plain = backbone(model)(
             input_ids=batch.ids,
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids,
@@ -150,9 +176,9 @@ def _agrees(model: nn.Module) -> bool:
         ).last_hidden_state
         for share in (True, False):
             row = pack(batch, share)
-            error = packed_states(model, row)[row.places.clamp(min=0)] - padded
+            error = packed_states(model, row)[row.places.clamp(min=0)] - plain
             error = error.abs().amax(-1)[batch.attention_mask.bool()].max()
-            if not error <= TOLERANCE * padded.abs().max():
+            if not error <= tolerance(plain):
                 return False
     return True
 
@@ -167,7 +193,7 @@ def _is_plain(model: nn.Module) -> bool:
     with torch.autocast(batch.ids.device.type, enabled=False):
         found = base_model(model)(input_ids=batch.ids[:1], use_cache=False).logits
         plain = head(backbone(model)(input_ids=batch.ids[:1], use_cache=False).last_hidden_state)
-    return bool((found - plain).abs().max() <= TOLERANCE * plain.abs().max())
+    return bool((found - plain).abs().max() <= tolerance(plain))
 
 
 def _few_tokens(model: nn.Module) -> TokenBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,14 @@ from torch import Tensor, nn
 from assent.functional.batching import make_batch
 from assent.functional.sampling import likeliest_tokens, sample_tokens
 from assent.models.loading import context_length
+from assent.models.shadow import Shadow
+from assent.models.slots import Slots, works_in_slots
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Generation, GenerationRequest
 
 COMPACT_BELOW = 0.8  # the batch is rebuilt when fewer than this share of its rows still write
+ADMIT_FROM = 0.125  # rows that wait come in when this share of the batch is free
+_AHEAD = 32  # columns beside the prompt that a slot has to begin with
 
 
 @dataclass
@@ -30,16 +35,19 @@ class _Row:
 
 
 class LocalGenerator:
-    """Samples from a transformers causal LM with a KV cache; rows leave the batch as they finish.
+    """Samples from a transformers causal LM. Rows that finish make room for those that wait.
 
     Log-probabilities are taken from the very distribution that is sampled (fp32, logits over temperature). A row's
-    tokens depend on the seed, its place in the call and its prompt, not on how rows share a batch.
+    tokens depend on the seed, its place in the call and its prompt, not on which rows it is decoded with (but for
+    rounding, which in bf16 can tell).
 
     Args:
         model: the policy; put into no other mode, dropout is off already.
         stop_ids: tokens that end a completion (kept as its last token).
         version: called at each `generate`, names the weights in use.
         batch_size: rows decoded together.
+        on_row: told after each step how many rows are finished, and of how many.
+        bf16: sample from a copy of the weights in bf16, made anew at each `generate`.
     """
 
     def __init__(
@@ -49,12 +57,15 @@ class LocalGenerator:
         version: Callable[[], str],
         batch_size: int = 256,
         on_row: Callable[[int, int], None] | None = None,
+        bf16: bool = False,
     ) -> None:
         self.model: Any = model
         self.stop_ids = frozenset(stop_ids)
         self._version = version
         self._batch_size = batch_size
         self._on_row = on_row
+        self._bf16 = bf16
+        self._shadow: Shadow | None = None
         self._context = context_length(self.model)
 
     @property
@@ -72,19 +83,34 @@ class LocalGenerator:
         noise = torch.rand(
             len(rows), sampling.max_new_tokens, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
-        # Prompts of similar length share a batch, so that little of it is padding.
-        order = sorted(rows, key=lambda row: (-len(row.prompt), row.row))
-        for begin in range(0, len(order), self._batch_size):
-            batch = order[begin : begin + self._batch_size]
-            with torch.inference_mode():
-                self._decode(batch, noise, sampling)
-            if self._on_row is not None:
-                self._on_row(begin + len(batch), len(order))
+        # Prompts of similar length are read together; those that are written longest, by their room, begin first.
+        waiting = sorted(rows, key=lambda row: (-len(row.prompt), row.request, row.row))
+        with torch.inference_mode():
+            model = self._weights()
+            if works_in_slots(model):
+                self._write_in_slots(model, waiting, noise, sampling)
+            else:
+                for begin in range(0, len(waiting), self._batch_size):
+                    self._write_padded(model, waiting[begin : begin + self._batch_size], noise, sampling)
+                    self._tell(min(begin + self._batch_size, len(waiting)), len(waiting))
         version = self.policy_version
         return [
             Generation(row.request, row.tokens, row.logprobs, row.reason or FinishReason.LENGTH, version)
             for row in rows
         ]
+
+    def _weights(self) -> Any:
+        if not self._bf16:
+            return self.model
+        if self._shadow is None:
+            self._shadow = Shadow(self.model)
+        else:
+            self._shadow.refresh()
+        return self._shadow.model
+
+    def _tell(self, finished: int, total: int) -> None:
+        if self._on_row is not None:
+            self._on_row(finished, total)
 
     def _rows(self, requests: Sequence[GenerationRequest], max_new_tokens: int) -> list[_Row]:
         rows: list[_Row] = []
@@ -99,18 +125,53 @@ class LocalGenerator:
                 rows.append(_Row(index, len(rows), request.prompt_ids, min(max_new_tokens, room)))
         return rows
 
-    def _decode(self, rows: list[_Row], noise: Tensor, sampling: SamplingParams) -> None:
-        """Continue these rows together until each has stopped."""
+    def _write_in_slots(self, model: Any, rows: list[_Row], noise: Tensor, sampling: SamplingParams) -> None:
+        """Continue these rows, as many at a time as there are slots, until each has stopped."""
+        waiting = deque(rows)
+        count = min(self._batch_size, len(rows))
+        slots = Slots(count, max(len(row.prompt) for row in rows) + _AHEAD, self._context)
+        device = next(model.parameters()).device
+        live: list[_Row] = []
+        while live or waiting:
+            logits = []
+            if live:
+                logits.append(slots.step(model, torch.tensor([row.tokens[-1] for row in live], device=device)))
+            if waiting and len(live) <= (1.0 - ADMIT_FROM) * count:
+                new = [waiting.popleft() for _ in range(min(count - len(live), len(waiting)))]
+                logits.append(slots.admit(model, *_prompts_of(new)))
+                live += new
+            tokens, logprobs = self._draw(torch.cat(logits), live, noise, sampling)
+            keep = self._record(live, tokens, logprobs)
+            few = sum(keep) < COMPACT_BELOW * len(keep)
+            if few or (waiting and count - sum(keep) >= ADMIT_FROM * count):
+                index = [place for place, kept in enumerate(keep) if kept]
+                slots.keep(torch.tensor(index, dtype=torch.long, device=device))
+                live = [live[place] for place in index]
+                self._tell(len(rows) - len(waiting) - len(live), len(rows))
+
+    def _draw(
+        self, logits: Tensor, live: Sequence[_Row], noise: Tensor, sampling: SamplingParams
+    ) -> tuple[list[int], list[float]]:
+        """Tokens and their log-probabilities, each row's from its own numbers."""
+        if sampling.greedy:
+            tokens, logprobs = likeliest_tokens(logits, sampling.temperature)
+        else:
+            # a finished row that is still here has used up its numbers
+            steps = [min(len(row.tokens), noise.shape[1] - 1) for row in live]
+            uniform = noise[[row.row for row in live], steps].to(logits.device)
+            tokens, logprobs = sample_tokens(logits, sampling.temperature, uniform)
+        return tokens.tolist(), logprobs.tolist()
+
+    def _write_padded(self, model: Any, rows: list[_Row], noise: Tensor, sampling: SamplingParams) -> None:
+        """The same with the cache of transformers, for models that cannot be written with in slots."""
         from transformers import DynamicCache
 
-        distinct = list(dict.fromkeys(row.request for row in rows))
-        first = {request: next(row for row in rows if row.request == request) for request in distinct}
-        device = next(self.model.parameters()).device
-        batch = make_batch([first[request].prompt for request in distinct], [[]] * len(distinct)).to(device)
-        # Each distinct prompt is read once; its rows then share what was read.
+        prompts, copies = _prompts_of(rows)
+        device = next(model.parameters()).device
+        batch = make_batch(prompts, [[]] * len(prompts)).to(device)
         width = batch.start
         cache = DynamicCache()
-        logits = self.model(
+        logits = model(
             input_ids=batch.ids[:, :width],
             attention_mask=batch.attention_mask[:, :width],
             position_ids=batch.position_ids[:, :width],
@@ -118,38 +179,29 @@ class LocalGenerator:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        source = torch.tensor([distinct.index(row.request) for row in rows], device=device)
-        if len(distinct) < len(rows):
-            cache.batch_select_indices(source)
-            logits = logits[source]
-        mask = batch.attention_mask[:, :width][source]
-        position = torch.tensor([len(row.prompt) for row in rows], device=device)
+        source = torch.repeat_interleave(torch.tensor(copies, device=device))
+        cache.batch_select_indices(source)
+        logits, mask = logits[source], batch.attention_mask[:, :width][source]
         live = rows
-        step = 0
         while True:
-            if sampling.greedy:
-                tokens, logprobs = likeliest_tokens(logits, sampling.temperature)
-            else:
-                uniform = noise[[row.row for row in live], step].to(device)
-                tokens, logprobs = sample_tokens(logits, sampling.temperature, uniform)
-            step += 1
-            keep = self._record(live, tokens.tolist(), logprobs.tolist())
+            tokens, logprobs = self._draw(logits, live, noise, sampling)
+            keep = self._record(live, tokens, logprobs)
             if not any(keep):
                 return
             if sum(keep) < COMPACT_BELOW * len(keep):
                 index = torch.tensor([place for place, kept in enumerate(keep) if kept], device=device)
                 live = [row for row, kept in zip(live, keep, strict=True) if kept]
                 cache.batch_select_indices(index)
-                tokens, mask, position = tokens[index], mask[index], position[index]
+                mask = mask[index]
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            logits = self.model(
-                input_ids=tokens[:, None],
+            positions = (mask.sum(-1, keepdim=True) - 1).clamp(max=self._context - 1)
+            logits = model(
+                input_ids=torch.tensor([[row.tokens[-1]] for row in live], device=device),
                 attention_mask=mask,
-                position_ids=position[:, None],
+                position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
             ).logits[:, -1]
-            position = (position + 1).clamp(max=self._context - 1)
 
     def _record(self, live: list[_Row], tokens: list[int], logprobs: list[float]) -> list[bool]:
         """Append this step's tokens to the rows that still write; says which of them go on."""
@@ -165,3 +217,17 @@ class LocalGenerator:
                     row.reason = FinishReason.CONTEXT if full else FinishReason.LENGTH
             keep.append(row.reason is None)
         return keep
+
+
+def _prompts_of(rows: Sequence[_Row]) -> tuple[list[Sequence[int]], list[int]]:
+    """The distinct prompts of rows that stand request by request, and how many rows each has."""
+    prompts: list[Sequence[int]] = []
+    copies: list[int] = []
+    last = None
+    for row in rows:
+        if row.request != last:
+            prompts.append(row.prompt)
+            copies.append(0)
+            last = row.request
+        copies[-1] += 1
+    return prompts, copies

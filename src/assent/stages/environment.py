@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from assent.data.chat import ChatFormat
-from assent.models.loading import context_length, load_causal_lm, stop_ids
+from assent.models.loading import context_length, load_causal_lm
 from assent.rollouts.environments import Games, describe_games
 from assent.rollouts.local import LocalGenerator
+from assent.stages.generator import local_generator
 from assent.stages.project import Project
 from assent.types.protocols import ExaminedEnvironment, Generator, TwoPlayerEnvironment
 from assent.types.rollout import Rollout
@@ -27,11 +28,6 @@ def games_of(
     if project.environment is None or rl.environment is None:
         raise ValueError("the project plays no environment")
     return Games(project.environment, rl.environment, generator, chat, context_length(model), rl.max_turns, opponent)
-
-
-def local_generator(project: Project, model: Any, chat: ChatFormat, version: Any) -> LocalGenerator:
-    """A generator on these weights."""
-    return LocalGenerator(model, stop_ids(model, chat.tokenizer), version, project.settings.sampling.batch_size)
 
 
 def against(project: Project, games: Games, opponent: str) -> Games:

@@ -22,7 +22,8 @@ from assent.models.scalar import load_scalar_model, member_folders
 from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
-from assent.stages.environment import against, describe_play, examine, games_of, held_out_games, local_generator
+from assent.stages.environment import against, describe_play, examine, games_of, held_out_games
+from assent.stages.generator import local_generator
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
 from assent.stages.reward import cost_artifact, load_cost, load_scorer

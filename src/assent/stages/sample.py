@@ -9,9 +9,9 @@ from typing import Any
 
 from assent.data.chat import ChatFormat
 from assent.data.holdout import is_held_out as of_holdout
-from assent.models.loading import context_length, load_causal_lm, stop_ids
+from assent.models.loading import context_length, load_causal_lm
 from assent.rollouts.collector import collect_rollouts
-from assent.rollouts.local import LocalGenerator
+from assent.stages.generator import local_generator
 from assent.stages.project import Project
 from assent.stages.which_next import Written, choose_written, is_choosy, reward_before
 from assent.store import NewTask, add_completions, add_tasks
@@ -47,13 +47,7 @@ class Writer:
             progress.advance(done, f"of {total} completions")
             raise_if_stopped("all finished stages are saved")
 
-        generator = LocalGenerator(
-            self.model,
-            stop_ids(self.model, self.chat.tokenizer),
-            lambda: self.artifact,
-            self.project.settings.sampling.batch_size,
-            tell,
-        )
+        generator = local_generator(self.project, self.model, self.chat, lambda: self.artifact, tell)
         ids = self.project.encode(self.chat, prompts, context_length(self.model))
         progress.start(self.name, samples * len(prompts))
         rollouts = collect_rollouts(generator, self.chat, prompts, ids, samples, self.project.sampling, seed)

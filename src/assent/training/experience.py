@@ -30,9 +30,8 @@ class Measured:
     temperature: float  # at which all of this was sampled and measured
 
     def microbatches(self, rows: Sequence[int], max_tokens: int) -> list[list[int]]:
-        """These rows in groups of at most `max_tokens` padded tokens."""
-        lengths = [_length(self.rollouts[row]) for row in rows]
-        return [[rows[i] for i in group] for group in split_by_tokens(lengths, max_tokens)]
+        """These rows in groups of at most `max_tokens` padded tokens; those of one prompt stay together if they can."""
+        return _microbatches(self.rollouts, rows, self.experience.samples_per_prompt, max_tokens)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> TokenBatch:
         """The tokens of these rows."""
@@ -64,7 +63,7 @@ def measure(
     shape = (len(rollouts), width)
     old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
     mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
-    for group in split_by_tokens([_length(rollout) for rollout in rollouts], compute.tokens_per_microbatch):
+    for group in _microbatches(rollouts, range(len(rollouts)), samples_per_prompt, compute.tokens_per_microbatch):
         batch = rollout_batch([rollouts[row] for row in group], device)
         index, cut = torch.tensor(group, device=device), batch.completion_mask.shape[1]
         with torch.no_grad(), fast_products(compute, device):
@@ -92,8 +91,12 @@ def measure(
     return Measured(experience, rollouts, sampled, entropy, temperature)
 
 
-def _length(rollout: Rollout) -> int:
-    return len(rollout.prompt_ids) + len(rollout.completion_ids)
+def _microbatches(
+    rollouts: Sequence[Rollout], rows: Sequence[int], samples_per_prompt: int, max_tokens: int
+) -> list[list[int]]:
+    lengths = [len(rollouts[row].prompt_ids) + len(rollouts[row].completion_ids) for row in rows]
+    prompts = [row // samples_per_prompt for row in rows]
+    return [[rows[i] for i in group] for group in split_by_tokens(lengths, max_tokens, prompts)]
 
 
 def rollout_batch(rollouts: Sequence[Rollout], device: torch.device) -> TokenBatch:

@@ -80,3 +80,19 @@ def test_pack_stream_fills_rows_and_leaves_the_rest() -> None:
     assert pack_stream([[1, 2], [3, 4, 5], [6, 7]], 3).tolist() == [[1, 2, 3], [4, 5, 6]]
     with pytest.raises(ValueError, match="2 tokens do not fill one row of 3"):
         pack_stream([[1, 2]], 3)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 20), st.integers(0, 4)), min_size=1, max_size=20),
+    st.integers(1, 80),
+)
+def test_what_belongs_together_stays_so_where_it_fits(found: list[tuple[int, int]], most: int) -> None:
+    lengths, together = [length for length, _ in found], [number for _, number in found]
+    groups = split_by_tokens(lengths, most, together)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len(group) == 1 or max(lengths[i] for i in group) * len(group) <= most
+    for number in set(together):
+        mine = [index for index, other in enumerate(together) if other == number]
+        if max(lengths[i] for i in mine) * len(mine) <= most:
+            assert sum(any(index in group for index in mine) for group in groups) == 1
