@@ -25,7 +25,7 @@ help:
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
 	@echo "make parity    our losses against those of TRL, which is installed apart, and our exports in its trainers"
-	@echo "make bench     tokens per second of training and sampling on this machine"
+	@echo "make bench     assent beside TRL and transformers on the same work: a table and benchmarks/latest.json"
 	@echo "make postgres  Debian's PostgreSQL, on which the service is tested beside SQLite"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
@@ -79,8 +79,16 @@ parity: .venv-parity/.installed
 postgres:
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y --no-install-recommends postgresql
 
-bench: .venv/.installed
-	$(BIN)/python -m benchmarks
+# What people would use instead has an environment of its own; TRL 1.12, the last with PPO, is unpacked beside it.
+.venv-bench/.installed: .venv/.installed
+	test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python -c constraints-bench.txt torch numpy trl transformers datasets peft accelerate
+	.venv-bench/bin/python -m pip download --quiet --no-deps trl==1.12.0 -d .venv-bench
+	$(BIN)/python -m zipfile -e .venv-bench/trl-1.12.0-py3-none-any.whl .venv-bench/trl112
+	touch $@
+
+bench: .venv-bench/.installed
+	TRL_PPO_PATH=.venv-bench/trl112 $(BIN)/python -m benchmarks.side_by_side $(ARGS)
 
 format: .venv/.installed
 	$(BIN)/ruff format .

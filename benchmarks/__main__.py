@@ -1,4 +1,4 @@
-"""Prints the speeds of `benchmarks.speed` on this machine: `make bench`, or `python -m benchmarks --help`."""
+"""Prints the speeds of `benchmarks.speed` on this machine: `python -m benchmarks`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -59,10 +59,8 @@ def measure(
         max_turns: how often the policy may write `sampling.max_new_tokens` in one rollout.
     """
     temperature = sampling.temperature
-    width = max(len(rollout.completion_ids) for rollout in rollouts)
-    shape = (len(rollouts), width)
-    old, ref, entropy, values, sampled = (torch.zeros(shape, device=device) for _ in range(5))
-    mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
+    shape = _shape(rollouts)
+    old, ref, entropy, values = (torch.zeros(shape, device=device) for _ in range(4))
     for group in _microbatches(rollouts, range(len(rollouts)), samples_per_prompt, compute.tokens_per_microbatch):
         batch = rollout_batch([rollouts[row] for row in group], device)
         index, cut = torch.tensor(group, device=device), batch.completion_mask.shape[1]
@@ -73,22 +71,45 @@ def measure(
             ref[index, :cut] = policy.reference_logprobs(batch, temperature)
             if value_model is not None:
                 values[index, :cut] = value_tokens(value_model, batch)
-        mask[index, :cut] = batch.completion_mask
+    sampled = taken_as_sampled(rollouts, scores, sampling, samples_per_prompt, device, max_turns)
+    found = values if value_model is not None else None
+    experience = replace(sampled.experience, old_logprobs=old, ref_logprobs=ref, values=found)
+    return replace(sampled, experience=experience, entropy=entropy)
+
+
+def taken_as_sampled(
+    rollouts: Sequence[Rollout],
+    scores: Sequence[float],
+    sampling: SamplingParams,
+    samples_per_prompt: int,
+    device: torch.device,
+    max_turns: int = 1,
+) -> Measured:
+    """The same without asking a model: all log-probabilities are the generator's, entropies are zero."""
+    shape = _shape(rollouts)
+    sampled = torch.zeros(shape, device=device)
+    mask: Bool[Tensor, "B T"] = torch.zeros(shape, dtype=torch.bool, device=device)
     for row, rollout in enumerate(rollouts):
         sampled[row, : len(rollout.rollout_logprobs)] = torch.tensor(rollout.rollout_logprobs, device=device)
+        written = rollout.written or [True] * len(rollout.completion_ids)
+        mask[row, : len(written)] = torch.tensor(written, device=device)
     experience = Experience(
         mask=mask,
         score=torch.tensor(list(scores), dtype=torch.float32, device=device),
         finished=torch.tensor([rollout.finished for rollout in rollouts], device=device),
-        old_logprobs=old,
-        ref_logprobs=ref,
-        values=values if value_model is not None else None,
+        old_logprobs=sampled,
+        ref_logprobs=sampled,
+        values=None,
         rollout_logprobs=sampled,
         samples_per_prompt=samples_per_prompt,
         max_new_tokens=max_turns * sampling.max_new_tokens,
-        earned=_earned(rollouts, width, device),
+        earned=_earned(rollouts, shape[1], device),
     )
-    return Measured(experience, rollouts, sampled, entropy, temperature)
+    return Measured(experience, rollouts, sampled, torch.zeros_like(sampled), sampling.temperature)
+
+
+def _shape(rollouts: Sequence[Rollout]) -> tuple[int, int]:
+    return len(rollouts), max(len(rollout.completion_ids) for rollout in rollouts)
 
 
 def _microbatches(

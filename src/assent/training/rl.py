@@ -11,11 +11,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from assent.algorithms.base import OnPolicyAlgorithm, Targets
+from assent.algorithms.base import Experience, OnPolicyAlgorithm, Targets
 from assent.config.algorithm import ActorCriticSettings, OnPolicySettings
 from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
-from assent.functional import adaptive_kl_coef, masked_mean, masked_var, sequence_kl
+from assent.functional import adaptive_kl_coef, masked_mean, masked_sum, masked_var, sequence_kl
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
@@ -23,7 +23,7 @@ from assent.rollouts.collector import collect_rollouts
 from assent.rollouts.environments import Games, describe_games
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
-from assent.training.experience import Measured, measure
+from assent.training.experience import Measured, measure, taken_as_sampled
 from assent.training.kl_budget import KLBudget
 from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
@@ -85,6 +85,14 @@ class RLTraining:
         self.constraint = Constraint(algorithm)
         self.budget = KLBudget(algorithm, parts.policy.model)
         self.updates_per_step = parts.algorithm.epochs * parts.algorithm.minibatches
+        # With one update and no penalty nothing asks for log-probabilities before the update: it has its own.
+        self.measures_first = (
+            self.updates_per_step > 1
+            or parts.value_model is not None
+            or algorithm.kl_coef > 0
+            or algorithm.kl_budget is not None
+            or algorithm.rollout_correction != "none"
+        )
         self.mixing = Mixing(parts.mixtures, settings.steps * self.updates_per_step, seed)
         prompts_per_step = settings.rollouts_per_step // settings.samples_per_prompt
         self.plan: list[list[int]] = []
@@ -117,17 +125,18 @@ class RLTraining:
             metrics |= self.constraint.describe(scores, costs)
         if p.watch is not None:
             metrics |= p.watch(rollouts, scores)
-        self.budget.keep_or_end(metrics["kl"])
+        kl = metrics.get("kl", math.nan)
+        self.budget.keep_or_end(kl)
         if self.budget.ended:
             return {**metrics, "updates": float(self.updates)}
         update = self._update(measured, targets, index, attempt)
         if update.get("skipped"):
             return {**update, **held_out}
-        if self.hyper.kl_target is not None and math.isfinite(metrics["kl"]):
+        if self.hyper.kl_target is not None and math.isfinite(kl):
             self.kl_coef = adaptive_kl_coef(
-                self.kl_coef, metrics["kl"], self.hyper.kl_target, float(self.hyper.kl_horizon), len(rollouts)
+                self.kl_coef, kl, self.hyper.kl_target, float(self.hyper.kl_horizon), len(rollouts)
             )
-        self.kl_coef = self.budget.next_kl_coef(self.kl_coef, metrics["kl"])
+        self.kl_coef = self.budget.next_kl_coef(self.kl_coef, kl)
         if p.cost is not None:
             self.constraint.observe(costs)
         return {**metrics, **update}
@@ -184,6 +193,8 @@ class RLTraining:
         p, s = self.parts, self.settings
         turns = s.max_turns if p.games is not None else 1
         group = s.samples_per_prompt
+        if not self.measures_first:
+            return taken_as_sampled(rollouts, scores, sampling, group, p.device, turns)
         return measure(rollouts, scores, p.policy, p.value_model, sampling, group, self.compute, p.device, turns)
 
     def _sample(self, index: int, attempt: int | str) -> list[Rollout]:
@@ -268,13 +279,17 @@ class RLTraining:
     def _accumulate(self, measured: Measured, targets: Targets, rows: list[int], tokens: float) -> Counter[str]:
         """Gradients of one minibatch, microbatch by microbatch; returns sums over its tokens."""
         p, found = self.parts, Counter[str]()
-        watch: Literal["none", "train"] = "train" if self.hyper.entropy_coef else "none"
+        unwatched: Literal["none", "watch"] = "none" if self.measures_first else "watch"
+        watch: Literal["none", "watch", "train"] = "train" if self.hyper.entropy_coef else unwatched
         for group in measured.microbatches(rows, self.compute.tokens_per_microbatch):
             batch = measured.batch(group, p.device)
             part, part_targets = measured.take(group, targets, batch.completion_mask.shape[1])
             with fast_products(self.compute, p.device):
                 logprobs, entropy = completion_logprobs(p.policy.model, batch, measured.temperature, watch)
                 values = value_tokens(p.value_model, batch) if p.value_model is not None else None
+            if not self.measures_first:
+                found.update(_against_sampler(logprobs, entropy, part, part_targets.loss_mask))
+                part = replace(part, old_logprobs=logprobs.detach())
             update = p.algorithm.losses(logprobs, entropy, values, part, part_targets, tokens, len(rows))
             loss = update.policy_loss if update.value_loss is None else update.policy_loss + update.value_loss
             loss.backward()  # type: ignore[no-untyped-call]
@@ -303,22 +318,25 @@ class RLTraining:
     def _describe(self, measured: Measured, targets: Targets) -> dict[str, float]:
         """Figures of the rollouts before the update: reward, KL, exploration, how well sampler and trainer agree."""
         e = measured.experience
-        gap = measured.rollout_logprobs - e.old_logprobs
         lengths = e.mask.sum(-1).float()
         described = {
             "score": float(e.score.mean()),
             "reward": float((e.score - self.kl_coef * targets.kl).mean()),
-            "kl": float(targets.kl.mean()),
             "kl_coef": self.kl_coef,
-            "entropy": float(masked_mean(measured.entropy, e.mask)),
             "length": float(lengths.mean()),
             "finished": float(e.finished.float().mean()),
             "distinct": len({rollout.text for rollout in measured.rollouts}) / len(measured.rollouts),
-            "mismatch_kl": float(masked_mean(gap, e.mask)),
-            "mismatch_max": float((gap.abs() * e.mask).max()),
             "trained_share": float(targets.loss_mask.sum() / e.mask.sum()),
             **targets.figures,
         }
+        if self.measures_first:
+            gap = measured.rollout_logprobs - e.old_logprobs
+            described |= {
+                "kl": float(targets.kl.mean()),
+                "entropy": float(masked_mean(measured.entropy, e.mask)),
+                "mismatch_kl": float(masked_mean(gap, e.mask)),
+                "mismatch_max": float((gap.abs() * e.mask).max()),
+            }
         if self.settings.temperature_from is not None or self.settings.temperature_to is not None:
             described["temperature"] = measured.temperature
         if self.parts.games is not None:
@@ -330,3 +348,12 @@ class RLTraining:
             spread = masked_var(targets.returns, e.mask).clamp(min=1e-8)
             described["explained_variance"] = float(1.0 - unexplained / spread)
         return described
+
+
+def _against_sampler(
+    logprobs: Tensor, entropy: Tensor | None, experience: Experience, mask: Tensor
+) -> dict[str, float]:
+    """Sums over the tokens: the entropy, and how far sampler and trainer lie apart."""
+    assert experience.rollout_logprobs is not None
+    found = {"mismatch_kl": float(masked_sum(experience.rollout_logprobs - logprobs.detach(), mask))}
+    return found if entropy is None else found | {"entropy": float(masked_sum(entropy.detach(), mask))}
