@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import quote
 
+from assent.cli.doctor_model import check_backends, newest_model
 from assent.cli.findings import Finding, examined
 from assent.config import load_settings
 from assent.store import Artifact, Workspace, hash_folder, list_artifacts, schema
@@ -24,6 +25,9 @@ def check_workspace(workspace: Workspace) -> Iterator[Finding]:
     yield database
     if database.status == "ok":
         yield examined("artifacts", lambda: check_artifacts(workspace))
+        folder = newest_model(workspace)
+        if folder is not None:
+            yield examined("backends", lambda: check_backends(workspace, folder))
 
 
 def check_settings(workspace: Workspace) -> Finding:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from assent.cli.doctor_machine import check_bfloat16, check_disk, check_packages
 from assent.cli.doctor_workspace import check_workspace
 from assent.cli.findings import Finding, examined
 from assent.store import Workspace, hash_folder, register_artifact
+from tests.checkpoints import Shape
 
 
 @pytest.fixture
@@ -156,3 +158,15 @@ def test_what_is_printed_is_not_taken_for_markup() -> None:
     assert "/data/[bold]x" in text
     assert "free [some] space" in text
     assert [line.split()[0] for line in text.splitlines() if line.strip()] == ["warn", "free", "ok"]
+
+
+def test_how_the_model_would_be_run_is_told(workspace: Workspace, checkpoint: Callable[[Shape], Path]) -> None:
+    folder = workspace.artifact_dir("sft", "sft-2")
+    shutil.copytree(checkpoint("llama"), folder)
+    with workspace.open_store() as store:
+        register_artifact(store, "sft", hash_folder(folder), workspace.relative(folder), artifact_id="sft-2")
+    found = findings_of(workspace)["backends"]
+    assert found.status == "ok"
+    assert "sft-2: read packed" in found.detail
+    assert "written in slots" in found.detail
+    assert "fp32 in sampling" in found.detail, "the test's model is narrow"
