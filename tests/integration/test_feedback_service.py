@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -75,9 +76,10 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
 @pytest.mark.timeout(1800)
 def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
     words = ["demo", "d", "--people", "me", "--rankings", "5", "--port", "8731", "--force"]
-    settings = {name: value for name, value in TINY.items() if name != "people.marks"}
-    command = [sys.executable, "-m", "assent", *words, *flags(settings)]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "-m", "assent", *words, *flags({**TINY, "algorithm.warmup-steps": 0})]
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # where people.marks is found
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=tmp_path, env=paths, text=True, **out)
     assert process.stdout
     said: list[str] = []
     stop = threading.Timer(1500, process.kill)

@@ -52,6 +52,7 @@ RIGHT_OF = {
     "PUT /api/v1/assignments/{assignment_id}/draft": "judge",
     "POST /api/v1/assignments/{assignment_id}/submit": "judge",
     "POST /api/v1/assignments/{assignment_id}/decline": "judge",
+    "POST /api/v1/assignments/{assignment_id}/take-up": "judge",
     "GET /api/v1/campaigns": "read",
     "POST /api/v1/campaigns": "manage",
     "GET /api/v1/campaigns/{campaign_id}": "read",
