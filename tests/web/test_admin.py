@@ -19,10 +19,12 @@ from assent.store import Store, Workspace, counts, judged_tasks, list_artifacts,
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.store.sessions import make_link
+from assent.store.workspace import DATABASE_VARIABLE
 from assent.web import Service, admin
 from assent.web.entrance import RIGHTS, Requires
-from assent.web.limits import Limit, RateLimits
+from assent.web.limits import RateLimits
 from tests.command_line import TINY, assent, flags
+from tests.web.conftest import MOSTLY_SQLITE, NO_LIMITS, new_database
 from tests.web.people import Browser, House
 
 HTML = {"accept": "text/html"}
@@ -37,11 +39,14 @@ PAGES = (
     "/campaigns/1/gold",
     "/data",
     "/data?campaign=1",
+    "/data?campaign=",
     "/data/figures",
     "/quality",
+    "/quality?campaign=",
     "/people",
     "/people/1",
     "/bias",
+    "/bias?campaign=",
     "/datasets",
     "/lineage",
     "/lineage/errors",
@@ -51,8 +56,24 @@ PAGES = (
 )
 
 
+@pytest.fixture(scope="module", params=MOSTLY_SQLITE)
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None for the workspace's own file, or the URL of an empty database that the commands use in its place."""
+    if request.param == "sqlite":
+        yield None
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            url = new_database(request)
+            patch.setenv(DATABASE_VARIABLE, url)
+            yield url
+
+
+# The figures are asked for in SQL of the pages' own.
+everywhere = pytest.mark.parametrize("database", ("sqlite", "postgresql"), indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def looped(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after one round of the tiny loop."""
     folder = tmp_path_factory.mktemp("looped") / "w"
     assert assent("init", folder, *flags(TINY)).code == 0
@@ -61,9 +82,9 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def housed(folder: Path) -> Iterator[House]:
-    limits = RateLimits(sign_in=Limit(1_000_000, 1.0), submit=Limit(1_000_000, 1.0))
-    with Store.open(folder / "assent.db") as store:
+def housed(folder: Path, url: str | None = None) -> Iterator[House]:
+    limits = RateLimits(sign_in=NO_LIMITS, submit=NO_LIMITS)
+    with Store.open(url or folder / "assent.db") as store:
         serve_the_loop(store)
         service = Service(store, installation_secret(store), folder, hosts=("testserver",), limits=limits)
         with House(service) as opened:
@@ -71,16 +92,18 @@ def housed(folder: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def lived_in(looped: Path, tmp_path: Path) -> Iterator[House]:
+def lived_in(looped: Path, database: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     shutil.copytree(looped, tmp_path / "w")
-    yield from housed(tmp_path / "w")
+    yield from housed(tmp_path / "w", database and new_database(request, database.rpartition("/")[2]))
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def empty(
+    database: str | None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("empty") / "w"
     assert assent("init", folder, *flags(TINY)).code == 0
-    yield from housed(folder)
+    yield from housed(folder, database and new_database(request))
 
 
 def look(browser: Browser, path: str, status: int = 200) -> str:
@@ -123,6 +146,7 @@ def test_an_empty_workspace_says_what_to_do(empty: House) -> None:
     assert look(owner, "/runs/none", 404) and look(owner, "/people/99", 404) and look(owner, "/datasets/none", 404)
 
 
+@everywhere
 def test_pages_of_a_workspace_with_a_loop(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     for path in PAGES:
@@ -178,6 +202,7 @@ def test_every_route_is_for_its_roles(empty: House) -> None:
                 assert person.client.post(where, headers=HTML).status_code == 403, f"{path} without the CSRF token"
 
 
+@everywhere
 def test_a_campaign_from_its_form_to_its_tasks(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     wrong = send(owner, "/campaigns", 422, title="Mine", completions=9, guidelines="Read *all* of it.").text
@@ -217,6 +242,7 @@ def test_a_campaign_from_its_form_to_its_tasks(lived_in: House) -> None:
     assert lived_in("annotator2").next(campaign=campaign) == "paused"
 
 
+@everywhere
 def test_gold_from_judged_tasks(lived_in: House) -> None:
     owner = lived_in("owner")
     found = re.findall(r'name="task" value="(\d+)"', look(owner, "/campaigns/1/gold"))
@@ -231,6 +257,7 @@ def test_gold_from_judged_tasks(lived_in: House) -> None:
     send(owner, f"/campaigns/1/gold/{made}/remove", 409)
 
 
+@everywhere
 def test_quality_bias_and_without(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     text = until_measured(owner, "/quality")

@@ -132,7 +132,9 @@ class Desk {
   /** A key came that cannot be meant for what is shown. It is never kept for a task that is not seen yet. */
   early() {
     const words = !this.current ? "Not taken: wait until you see the next task." : this.current.sending ? "Not taken: this one is being sent." : "Not taken: this task has only just come.";
-    if (!this.hinted?.isConnected) this.hinted = toast(words, { seconds: 2 });
+    if (this.hinted?.isConnected && this.hinted.textContent === words) return;  // once, not for each key
+    this.hinted?.remove();
+    this.hinted = toast(words, { seconds: 2 });
   }
 
   /** Whether the task came so suddenly that a key or a click was meant for the one before. */
