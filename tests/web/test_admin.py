@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from fastapi import APIRouter
 from httpx import Response
 
-from assent.store import Store, Workspace, counts, judged_tasks, list_artifacts, list_runs
+from assent.store import Store, Workspace, counts, dump_rows, judged_tasks, list_artifacts, list_runs
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.store.sessions import make_link
@@ -26,6 +26,7 @@ from assent.web.limits import RateLimits
 from tests.command_line import TINY, assent, flags
 from tests.web.conftest import MOSTLY_SQLITE, NO_LIMITS, new_database
 from tests.web.people import Browser, House
+from tests.web.postgres import binaries
 
 HTML = {"accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>"
@@ -337,7 +338,7 @@ def test_from_an_error_of_the_reward_model_to_its_votes(lived_in: House) -> None
     assert "no artifact" in look(owner, "/lineage?of=zzz", 404)
 
 
-def test_access_audit_and_backup(lived_in: House, tmp_path: Path) -> None:
+def test_access_audit_and_backup(lived_in: House, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     make_link(store, "annotator", note="Cy")
     (link,) = re.findall(r"/access/links/(\d+)/withdraw", look(owner, "/access"))
@@ -353,12 +354,22 @@ def test_access_audit_and_backup(lived_in: House, tmp_path: Path) -> None:
     assert robot.get("/api/v1/people", headers=bearer).status_code == 401
     assert "at least one scope" in send(owner, "/access/tokens", 422, name="x").text
     copy = tmp_path / "copy.db"
+    before = dump_rows(store)["judgements"]
     copy.write_bytes(send(owner, "/audit/backup", 200).content)
-    with sqlite3.connect(copy) as database:
-        assert database.execute("SELECT count(*) FROM judgements").fetchone()[0] > 60
+    with Store.open(copy if store.engine.dialect.name == "sqlite" else restored(copy, request)) as back:
+        assert dump_rows(back)["judgements"] == before and len(before) > 60
     log = look(owner, "/audit")
     assert all(word in log for word in ("backup", "revoke token", "withdraw link"))
     send(lived_in("manager"), "/audit/backup", 403)
+
+
+def restored(archive: Path, request: pytest.FixtureRequest) -> str:
+    """A new database, filled from an archive of `pg_dump`; returns its URL."""
+    url, place = new_database(request, "template1"), binaries()
+    assert place is not None
+    plain = url.replace("+psycopg", "")
+    subprocess.run([place / "pg_restore", "--no-owner", f"--dbname={plain}", archive], check=True, timeout=60)
+    return url
 
 
 def test_workspace_of_another_kind(tmp_path: Path) -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from assent.store import Store, agreement_rows, counts, rankings
+from assent.store import (
+    Store,
+    add_completions,
+    agreement_rows,
+    counts,
+    get_completions,
+    get_tasks,
+    rankings,
+    start_run,
+)
 from assent.store.campaigns import create_campaign
+from assent.types.protocols import SamplingParams
 from assent.web import Service
-from tests.unit.store.conftest import Clock
+from tests.unit.store.conftest import Clock, rollouts_of
 from tests.web.people import House
 
 MakeRun = Callable[..., list[int]]
@@ -316,3 +327,15 @@ def test_erasing_a_person(house: House, make_run: MakeRun, store: Store) -> None
     assert owner.call("POST", f"/people/{owner.id}/erase").status_code == 409
     assert agreement_rows(store) == []
     assert len(rankings(store, dataset=dataset)) == 2, "a frozen version stays what it was"
+
+
+def test_a_policy_may_write_any_character(store: Store, make_run: MakeRun) -> None:
+    """Untrained ones do; PostgreSQL refuses NUL in a text."""
+    make_run(tasks=1, count=2)
+    prompt = get_tasks(store, "round1-sample")[0].task.prompt_id
+    start_run(store, "round2-sample", "sample", 2, {})
+    texts = ["a\0b", "\x01\x7f\ufffe\U0001f600\u202e"]
+    wrote = [replace(each, text=text) for each, text in zip(rollouts_of(1, 2, "sft-2"), texts, strict=True)]
+    for _ in range(2):  # the second time, it is there
+        ids = add_completions(store, "round2-sample", [prompt], wrote, SamplingParams(1.0, 8))
+    assert [each.text for each in get_completions(store, ids)] == ["a\ufffdb", texts[1]]

@@ -66,7 +66,7 @@ def _given(operation: Any) -> Any:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_undeclared_answer(house: House, make_run: MakeRun, role: str) -> None:
     make_run(tasks=3)
-    examples = int(os.environ.get("ASSENT_SCHEMA_EXAMPLES", "2"))
+    examples = int(os.environ.get("ASSENT_SCHEMA_EXAMPLES", "12"))
     assert throw_everything(house, role, examples) >= 40
 
 
