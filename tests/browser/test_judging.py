@@ -257,6 +257,36 @@ def test_reading_aids(serve: Serve, person: Arrive, picture: Keep) -> None:
     assert page.get_by_role("heading", name="What we look for").is_visible()
 
 
+def test_a_long_conversation_leaves_the_answers_in_sight(serve: Serve, person: Arrive) -> None:
+    """On a phone it is no wider than the screen, either; and lists are numbered on the side on which they begin."""
+    words = "and then another, since the first led to it, and so on without an end in sight. "
+    texts = ("1. واحد\n2. اثنان", "1. one\n2. *two* words")
+    chat = [f"{'Question' if i % 2 == 0 else 'Answer'} {i}, {words * (i % 3)}" for i in range(13)]
+    world, server = serve(sizes=(2, 2), checks=False, texts=texts, chat=chat)
+    mira = person(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = mira.page
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    top = page.locator(".answer").first.bounding_box()
+    assert top is not None and top["y"] < 600
+    assert page.locator(".turn:visible").count() == 3
+    page.get_by_text("10 earlier turns").tap()
+    assert page.locator(".turn:visible").count() == 13
+    page.keyboard.press("c")
+    assert page.locator(".turn[open]").count() == 13
+    page.keyboard.press("c")
+    assert page.locator(".turn[open]").count() == 1 and page.locator(".turn:visible").count() == 3
+    sides = "all => all.map(list => getComputedStyle(list).direction)"
+    assert sorted(page.locator(".answer-body ol").evaluate_all(sides)) == ["ltr", "rtl"]
+    body = page.locator(".answer-body", has_text="two words")
+    body.locator("li").last.evaluate("each => getSelection().selectAllChildren(each)")
+    page.keyboard.press("h")
+    assert page.locator(".spans q").inner_text() == "two* words"
+    marked = "[...CSS.highlights.get('spans')].map(String)"
+    assert page.evaluate(marked) == ["two words"], "what is marked is coloured, whatever signs stand in the text"
+
+
 def test_on_a_phone(serve: Serve, person: Arrive, picture: Keep) -> None:
     world, server = serve(sizes=(2, 4, 6), checks=False)
     mira = person(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)

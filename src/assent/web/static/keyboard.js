@@ -24,7 +24,11 @@ export function keyboard(desk, root) {
     f: () => root.querySelector("[data-list=flags]")?.focus(),
     w: () => root.querySelector("[data-list=reasons]")?.focus(),
     g: () => document.getElementById("guidelines")?.showModal(),
-    c: () => root.querySelectorAll(".turn").forEach((turn) => { turn.open = true; }),
+    c: () => {
+      const turns = [...root.querySelectorAll(".turn, .earlier")];
+      const closed = turns.some((turn) => !turn.open);
+      for (const turn of turns) turn.open = closed || turn.matches(".last");
+    },
     "=": () => desk.join(),
   };
   const without_task = new Set(["u", "g"]);
