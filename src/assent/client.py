@@ -86,7 +86,7 @@ class Client:
             after = page["next"]
 
     def freeze(self, run_ids: Sequence[str], **rules: Any) -> dict[str, Any]:
-        """Freeze a dataset version of these runs' judgements."""
+        """Freeze a dataset version of these runs' judgements; rules as in the API's `FreezeIn`."""
         return dict(self._call("POST", "/datasets", {"run_ids": list(run_ids), **rules})[2])
 
     def lines(self, dataset: str, split: str) -> Iterator[dict[str, Any]]:

@@ -23,9 +23,9 @@ def take_up_again(store: Store, assignment_id: int, person_id: int, seconds: flo
         session.refresh(row, with_for_update=True)
         if row.state == "submitted":
             raise ConflictError(f"assignment {assignment_id} is submitted", "Take the judgement back instead.")
-        if row.state == "leased":
-            return
         now = store.now()
+        if row.state == "leased" and row.expires_at > now:
+            return
         if count_others(session, [task.id], person_id, now).get(task.id, 0) >= task.overlap:
             raise ConflictError(f"others judge task {task.id} by now", "Go on with another task.")
         row.state, row.declined_as, row.leased_at = "leased", "", now
