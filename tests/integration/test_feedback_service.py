@@ -16,7 +16,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from assent.store import Workspace, counts, list_people, rankings
+from assent.store import Workspace, counts, get_artifact, list_people, rankings
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.types.feedback import PersonKind
@@ -53,6 +53,9 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
                 person = house(name)
                 while not isinstance(task := person.next(), str):
                     done = person.submit(task, (2, 1, 3))["judgement_id"]
+            first = house("annotator").get("/me/judgements")["items"][-1]["id"]
+            better = {"ranks": [2, 1, 3], "rewrite": "Twice as much."}
+            written = house("annotator").done("PUT", f"/judgements/{first}", better)["judgement_id"]
             again = person.post(f"/judgements/{done}/undo")["assignment"]
             done = person.submit(again, (3, 1, 2))["judgement_id"]
             done = person.done("PUT", f"/judgements/{done}", {"ranks": [1, 2, 2]})["judgement_id"]
@@ -67,6 +70,14 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
     reward = trained.json["reward"]
     down = json.loads(assent("lineage", f"judgement:{done}", "--down", "--json", cwd=place.path).out)["down"]
     assert dataset["id"] in str(down) and reward in str(down)
+    # A better answer that somebody wrote reaches fine-tuning, with its lineage.
+    tuned = assent("sft", "--rewrites", "--run", "written", "--sft.steps", 2, "--json", cwd=place.path)
+    assert tuned.code == 0, tuned.err
+    down = assent("lineage", f"judgement:{written}", "--down", "--json", cwd=place.path).json["down"]
+    assert tuned.json["sft"] in str(down)
+    with place.open_store() as store:
+        model = get_artifact(store, tuned.json["sft"])
+    assert (model.card["demonstrations"], model.card["rewrites"]) == (1, 1)
     # The loop goes on with the same judgements, in a version of its own.
     went_on = assent("reward", "--force", "--json", cwd=place.path)
     assert went_on.code == 0, went_on.err
