@@ -231,11 +231,12 @@ def by_pointer(mira: Person, *buttons: str) -> None:
 
 def until_other(mira: Person, before: str) -> None:
     end = mira.page.get_by_text("Nothing to judge")
-    for _ in range(600):
+    for _ in range(1200):
         if end.count() or task_of(mira) not in ("", before):
             return
         mira.page.wait_for_timeout(50)
-    raise AssertionError("the same task stayed")
+    said = mira.page.locator(".toast, [data-part=say], [data-part=trouble]").all_inner_texts()
+    raise AssertionError(f"the same task stayed: {said}")
 
 
 def judge_until(mira: Person, selector: str) -> None:

@@ -95,20 +95,26 @@ def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
     said: list[str] = []
     stop = threading.Timer(1500, process.kill)
     stop.start()
-    for line in process.stdout:
-        said.append(line)
-        if found := re.search(r"http://\S+/link/\S+", line):
-            judge_all(found[0])
-    stop.cancel()
-    assert process.wait() == 0, "".join(said[-30:])
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if found := re.search(r"http://\S+/link/\S+", line):
+                judge_all(found[0])
+        process.wait(60)
+    finally:
+        stop.cancel()
+        process.kill()
+    assert process.returncode == 0, "".join(said[-30:])
     assert "5 rankings of round 2 wait for you" in "".join(said)
     with Workspace.open(tmp_path / "d").open_store() as store:
         (me,) = list_people(store, PersonKind.HUMAN)
-        assert len(rankings(store, ["round2-sample"], person_ids=[me.id])) == 5
+        assert len(rankings(store, ["round2-sample"], person_ids=[me.id])) == 4
+        found = counts(store, ["round2-sample"])
+        assert found.submitted == found.wanted, "somebody else judged what they could not"
 
 
 def judge_all(link: str) -> None:
-    """A person follows the link and judges until nothing is open."""
+    """A person follows the link and judges until nothing is open; of the first task they cannot say anything."""
     base = link.partition("/link/")[0]
     opener = build_opener(HTTPCookieProcessor(CookieJar()))
     page = opener.open(link, urlencode({"name": "Me", "login": "me"}).encode()).read().decode()
@@ -120,6 +126,8 @@ def judge_all(link: str) -> None:
         asked = Request(f"{base}/api/v1{path}", json.dumps(body).encode(), headers)
         return bytes(opener.open(asked).read())
 
+    first = json.loads(ask("/assignments/next", {}))
+    ask(f"/assignments/{first['id']}/decline", {"reason": "cannot-judge"})
     while text := ask("/assignments/next", {}):
         task = json.loads(text)
         ranks = list(range(1, len(task["completions"]) + 1))

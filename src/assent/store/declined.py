@@ -1,12 +1,15 @@
-"""A task that a person gave back, and takes up again because that was a slip."""
+"""Tasks that people gave back, and how they take one up again because that was a slip."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from assent.store.database import Store
 from assent.store.leases import count_others, lock_tasks
 from assent.store.queue import LEASE_SECONDS, require_own
+from assent.store.tables import AssignmentRow, TaskRow
 from assent.types.errors import ConflictError
 
 
@@ -30,3 +33,14 @@ def take_up_again(store: Store, assignment_id: int, person_id: int, seconds: flo
             raise ConflictError(f"others judge task {task.id} by now", "Go on with another task.")
         row.state, row.declined_as, row.leased_at = "leased", "", now
         row.expires_at = now + timedelta(seconds=seconds)
+
+
+def given_back(store: Store, run_id: str) -> set[int]:
+    """The tasks of a run that somebody skipped or could not judge, and has not taken up again."""
+    query = (
+        select(AssignmentRow.task_id)
+        .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+        .where(TaskRow.run_id == run_id, AssignmentRow.state == "declined")
+    )
+    with store.read() as session:
+        return set(session.scalars(query))
