@@ -48,6 +48,8 @@ def place(tmp_path: Path, checkpoint: Callable[[Shape], Path]) -> Workspace:
     return Workspace.open(tmp_path / "w")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_from_the_owners_link_to_the_model_that_was_shaped(place: Workspace, person: Arrive, picture: Keep) -> None:
     server = OwnProcess(place)
     server.start()
@@ -311,7 +313,7 @@ def learn_from(ada: Person, place: Workspace, command: str) -> str:
     assert program == "assent"
     # Eight pairs of random letters make no healthy reward model, and it says so.
     words = [str(Path(sys.executable).parent / program), *words, "--force", "--json"]
-    done = subprocess.run(words, cwd=place.path, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(words, cwd=place.path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return str(json.loads(done.stdout.splitlines()[-1])["reward"])
 
