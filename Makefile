@@ -15,18 +15,18 @@ GOMP_SPINCOUNT ?= 20000
 export GOMP_SPINCOUNT
 endif
 
-.PHONY: help demo test test-all chromium check science parity bench format clean
+.PHONY: help demo test test-all chromium postgres check science parity bench format clean
 
 help:
 	@echo "make demo      two rounds of the whole loop on the bundled task, then a report"
 	@echo "make test      the tests, without those that train for long"
 	@echo "make test-all  every test; GPU tests are skipped without one"
 	@echo "make chromium  the browser that some tests drive, from Debian's packages, if it is missing"
+	@echo "make postgres  PostgreSQL, on which the service is tested beside SQLite, likewise"
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
 	@echo "make parity    our losses against those of TRL, which is installed apart, and our exports in its trainers"
 	@echo "make bench     assent beside TRL and transformers on the same work: a table and benchmarks/latest.json"
-	@echo "make postgres  Debian's PostgreSQL, on which the service is tested beside SQLite"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
 
@@ -40,10 +40,10 @@ help:
 demo: .venv/.installed
 	$(BIN)/assent demo
 
-test: .venv/.installed chromium
+test: .venv/.installed chromium postgres
 	$(BIN)/pytest -n auto --dist loadfile
 
-test-all: .venv/.installed chromium
+test-all: .venv/.installed chromium postgres
 	$(BIN)/pytest -m "" --timeout 3600 -n auto --dist loadfile
 
 # The browser that tests/browser drives: Debian's, where it is missing and may be installed. Without one they are skipped.
@@ -52,6 +52,13 @@ chromium:
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium \
 		|| echo "no Chromium: the tests in tests/browser are skipped"
+
+# PostgreSQL for tests/web, likewise. Each run of the tests makes a cluster of its own. Without it they are skipped.
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb /usr/bin/initdb 2>/dev/null | grep -q . && exit 0; \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends postgresql \
+		|| echo "no PostgreSQL: the service is tested on SQLite alone"
 
 check: .venv/.installed
 	$(BIN)/ruff format --check .
@@ -75,9 +82,6 @@ TRL := trl==1.12.0
 parity: .venv-parity/.installed
 	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py tests/parity/test_trl_exchange.py
 
-# Debian's package, for the tests of the service on PostgreSQL; without it they are skipped.
-postgres:
-	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y --no-install-recommends postgresql
 
 # What people would use instead has an environment of its own; TRL 1.12, the last with PPO, is unpacked beside it.
 .venv-bench/.installed: .venv/.installed

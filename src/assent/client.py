@@ -73,6 +73,10 @@ class Client:
         """Give a task back: `skip` or `cannot-judge`."""
         self._call("POST", f"/assignments/{assignment['id']}/decline", {"reason": reason})
 
+    def take_up(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Hold a task again that was given back."""
+        return dict(self._call("POST", f"/assignments/{assignment['id']}/take-up", {})[2])
+
     def judgements(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """All judgements as they stand now, page by page. Filters: `run_id`, `person_id`, `task_id`."""
         after: int | None = 0
@@ -82,7 +86,7 @@ class Client:
             after = page["next"]
 
     def freeze(self, run_ids: Sequence[str], **rules: Any) -> dict[str, Any]:
-        """Freeze a dataset version of these runs' judgements."""
+        """Freeze a dataset version of these runs' judgements; rules as in the API's `FreezeIn`."""
         return dict(self._call("POST", "/datasets", {"run_ids": list(run_ids), **rules})[2])
 
     def lines(self, dataset: str, split: str) -> Iterator[dict[str, Any]]:

@@ -104,6 +104,10 @@ class Person:
         shown = self.page.locator(".answer-body").all_inner_texts()
         return next(number for number, text in enumerate(shown, 1) if word in text)
 
+    def try_now(self) -> None:
+        """Press the button that asks whether the server is back; the page may have asked by itself already."""
+        self.page.get_by_role("button", name="Try now", include_hidden=True).evaluate("each => each.click()")
+
     def asked(self) -> str:
         """The question that is shown."""
         return self.page.locator(".turn.last .turn-body").inner_text()

@@ -67,7 +67,14 @@ class OwnProcess(Server):
     def _begin(self) -> None:
         command = [Path(sys.executable).parent / "assent", "up", "-w", self.workspace.path, "--port", str(self.port)]
         quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=quiet)
+        self.said = self.workspace.path / "said.txt"
+        with self.said.open("wb") as said:
+            self.process = subprocess.Popen(command, stdout=said, stderr=subprocess.PIPE, env=quiet)
+
+    @property
+    def owner_link(self) -> str:
+        """The link that it printed."""
+        return self.said.read_text().split()[-1]
 
     def _check(self) -> None:
         assert self.process is not None and self.process.stderr is not None

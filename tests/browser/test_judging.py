@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
+from assent.store.sessions import make_link
 from tests.browser.conftest import Arrive, Keep, Serve
-from tests.browser.world import by_slot, judgements, until
+from tests.browser.world import by_slot, judgements, open_store, until
+
+# A key in the moment in which a task comes: it was meant for what was there before.
+AT_ONCE = """
+  key => new MutationObserver((_, watch) => {
+    if (!document.querySelector(".answer")) return;
+    watch.disconnect();
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  }).observe(document.body, { childList: true, subtree: true })
+"""
 
 
 def test_the_whole_way_by_keyboard_alone(serve: Serve, person: Arrive, picture: Keep) -> None:
@@ -247,6 +257,36 @@ def test_reading_aids(serve: Serve, person: Arrive, picture: Keep) -> None:
     assert page.get_by_role("heading", name="What we look for").is_visible()
 
 
+def test_a_long_conversation_leaves_the_answers_in_sight(serve: Serve, person: Arrive) -> None:
+    """On a phone it is no wider than the screen, either; and lists are numbered on the side on which they begin."""
+    words = "and then another, since the first led to it, and so on without an end in sight. "
+    texts = ("1. واحد\n2. اثنان", "1. one\n2. *two* words")
+    chat = [f"{'Question' if i % 2 == 0 else 'Answer'} {i}, {words * (i % 3)}" for i in range(13)]
+    world, server = serve(sizes=(2, 2), checks=False, texts=texts, chat=chat)
+    mira = person(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = mira.page
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    top = page.locator(".answer").first.bounding_box()
+    assert top is not None and top["y"] < 600
+    assert page.locator(".turn:visible").count() == 3
+    page.get_by_text("10 earlier turns").tap()
+    assert page.locator(".turn:visible").count() == 13
+    page.keyboard.press("c")
+    assert page.locator(".turn[open]").count() == 13
+    page.keyboard.press("c")
+    assert page.locator(".turn[open]").count() == 1 and page.locator(".turn:visible").count() == 3
+    sides = "all => all.map(list => getComputedStyle(list).direction)"
+    assert sorted(page.locator(".answer-body ol").evaluate_all(sides)) == ["ltr", "rtl"]
+    body = page.locator(".answer-body", has_text="two words")
+    body.locator("li").last.evaluate("each => getSelection().selectAllChildren(each)")
+    page.keyboard.press("h")
+    assert page.locator(".spans q").inner_text() == "two* words"
+    marked = "[...CSS.highlights.get('spans')].map(String)"
+    assert page.evaluate(marked) == ["two words"], "what is marked is coloured, whatever signs stand in the text"
+
+
 def test_on_a_phone(serve: Serve, person: Arrive, picture: Keep) -> None:
     world, server = serve(sizes=(2, 4, 6), checks=False)
     mira = person(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
@@ -274,3 +314,116 @@ def test_on_a_phone(serve: Serve, person: Arrive, picture: Keep) -> None:
     page.wait_for_selector("text=Nothing to judge")
     assert [by_slot(each) for each in until(page, world, 3)] == [[1, 2], [2, 2, 4, 1], [2, 1, 3, 4, 5, 6]]
     assert mira.errors == []
+
+
+def test_what_was_skipped_by_mistake_comes_back(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(2, 2, 4), checks=False)
+    mira = person(server)
+    page, keys = mira.page, mira.page.keyboard
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    for key, words in (("s", "Skipped"), ("x", "cannot be judged")):
+        first = mira.asked()
+        page.get_by_label("Note").fill(f"{words}, or not?")
+        keys.press("Escape")
+        page.wait_for_timeout(400)
+        keys.press(key)
+        page.locator(".toast", has_text="That would put away what you wrote").last.wait_for()
+        keys.press(key)
+        mira.wait_for_other(first)
+        assert page.locator(".toast", has_text=words).count()
+        keys.press("u")
+        mira.wait_for_other(mira.asked())
+        assert mira.asked() == first
+        assert page.get_by_label("Note").input_value() == f"{words}, or not?"
+    page.wait_for_timeout(400)
+    keys.press("x")
+    keys.press("x")
+    mira.wait_for_other(first)
+    page.locator(".toast").get_by_role("button", name="Undo").last.click()
+    mira.wait_for_other(mira.asked())
+    keys.press("1")
+    keys.press("Enter")
+    found = until(page, world, 1)
+    assert [each.note for each in found] == ["cannot be judged, or not?"]
+    assert mira.errors == []
+
+
+def test_a_skipped_task_that_others_took_stays_theirs(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(2, 2), checks=False)
+    mira = person(server)
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    first = mira.asked()
+    mira.page.wait_for_timeout(400)
+    mira.page.keyboard.press("s")
+    mira.wait_for_other(first)
+    with open_store(world.workspace) as store:
+        token = make_link(store, "annotator")
+    ben = person(server)
+    ben.come_in(token, "Ben")
+    ben.agree()
+    assert ben.asked() == first, "the other one is in Mira's hands"
+    ben.page.keyboard.press("2")
+    ben.page.keyboard.press("Enter")
+    until(ben.page, world, 1)
+    mira.page.keyboard.press("u")
+    mira.page.locator(".toast.bad", has_text="Others judge").wait_for()
+    assert mira.asked() != first
+
+
+def test_a_key_for_a_task_that_is_not_there_yet_is_refused(serve: Serve, person: Arrive, picture: Keep) -> None:
+    """It judges nothing unseen: not the task that comes, and not the one that is on its way."""
+    world, server = serve(sizes=(2, 2, 2), checks=False)
+    mira = person(server)
+    page, keys = mira.page, mira.page.keyboard
+    mira.come_in(world.tokens["annotator"])
+    waiting: list[Route] = []
+    page.route("**/assignments/next", lambda route: waiting.append(route))
+    page.get_by_role("link", name="Begin").click()
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Agree and begin").click()
+    while not waiting:
+        page.wait_for_timeout(50)
+    for key in ("1", "Enter", "s", "x"):
+        keys.press(key)
+    page.get_by_text("wait until you see the next task").wait_for()
+    picture(page, "too-early")
+    assert page.locator(".toast").count() == 1, "it is said once, not for each key"
+    page.evaluate(AT_ONCE, "s")
+    waiting[0].continue_()
+    page.unroute("**/assignments/next")
+    mira.wait_for_task()
+    page.get_by_text("has only just come").wait_for()
+    assert page.locator(".answer.best").count() == 0
+    first = mira.asked()
+    page.wait_for_timeout(400)
+    keys.down("s")
+    mira.wait_for_other(first)
+    second = mira.asked()
+    page.wait_for_timeout(400)
+    keys.down("s")  # held down: it repeats
+    keys.up("s")
+    page.wait_for_timeout(300)
+    assert mira.asked() == second
+    assert judgements(world) == []
+
+
+def test_a_training_answer_on_its_way_is_changed_no_more(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(2,))
+    mira = person(server)
+    page, keys = mira.page, mira.page.keyboard
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    waiting: list[Route] = []
+    page.route("**/submit", lambda route: waiting.append(route))
+    keys.press("1")
+    keys.press("Enter")
+    page.wait_for_function("() => document.querySelector('[data-part=dock]').inert")
+    keys.press("2")
+    page.get_by_text("this one is being sent").wait_for()
+    assert page.locator(".answer.best").get_attribute("data-slot") == "0"
+    waiting[0].continue_()
+    page.unroute("**/submit")
+    page.wait_for_selector(".verdict")
+    assert by_slot(until(page, world, 1)[0]) == [1, 2]

@@ -78,14 +78,18 @@ def make_world(
     consent: str = CONSENT,
     explanation: str = "Answer with the amounts is better.",
     step: int = 1,
+    chat: Sequence[str] = (),
 ) -> World:
     """A workspace with a task of each size, and, if `checks`, one task to train on and one to qualify by.
+
+    What is asked comes after the turns of `chat`, if there are any.
 
     The completions of a prompt are the texts from its number times `step` on.
     """
     workspace = Workspace.create(folder, 'task = "household"\n')
     with workspace.open_store() as store:
-        campaign, completions = _make_tasks(store, sizes, texts, questions, settings, guidelines, consent, step)
+        asked = [_prompt(i, questions[i % len(questions)], chat) for i in range(len(sizes) + 2)]
+        campaign, completions = _make_tasks(store, sizes, texts, asked, settings, guidelines, consent, step)
         if checks:
             add_gold(store, campaign, "training", completions[-4:-2], (1, 2), explanation)
             add_gold(store, campaign, "qualification", completions[-2:], (1, 2))
@@ -97,13 +101,13 @@ def _make_tasks(
     store: Store,
     sizes: Sequence[int],
     texts: Sequence[str],
-    questions: Sequence[str],
+    asked: Sequence[Prompt],
     settings: CampaignSettings | None,
     guidelines: str,
     consent: str,
     step: int,
 ) -> tuple[int, list[int]]:
-    prompts = add_prompts(store, [_prompt(i, questions[i % len(questions)]) for i in range(len(sizes) + 2)])
+    prompts = add_prompts(store, asked)
     start_run(store, "sample", "sample", 1, {"seed": 7})
     groups = [*sizes, 2, 2]
     rollouts = [
@@ -119,9 +123,9 @@ def _make_tasks(
         tasks.append(NewTask(prompt, tuple(completions[at : at + size])))
         at += size
     add_tasks(store, "sample", tasks)
-    asked = settings or CampaignSettings("Household answers", CRITERIA, REASONS, overlap=1)
+    wanted = settings or CampaignSettings("Household answers", CRITERIA, REASONS, overlap=1)
     words = {kind: text for kind, text in (("guidelines", guidelines), ("consent", consent)) if text}
-    return create_campaign(store, asked, ["sample"], words), completions
+    return create_campaign(store, wanted, ["sample"], words), completions
 
 
 def text_of(texts: Sequence[str], start: int, place: int) -> str:
@@ -130,10 +134,14 @@ def text_of(texts: Sequence[str], start: int, place: int) -> str:
     return text if place < len(texts) else f"{text} ({place})"
 
 
-def _prompt(number: int, question: str) -> Prompt:
+def _prompt(number: int, question: str, chat: Sequence[str]) -> Prompt:
     asked = Message("user", question)
+    if chat:
+        turns = [Message("user" if i % 2 == 0 else "assistant", text) for i, text in enumerate(chat[:-1])]
+        return Prompt((*turns, asked))
     if number % 3 == 1:
-        return Prompt((Message("user", "Hello, I am new to cooking."), Message("assistant", "Welcome!"), asked))
+        hello = Message("user", "Hello, I am new to cooking, and my kitchen has one pan and a stove older than I am.")
+        return Prompt((hello, Message("assistant", "Welcome!"), asked))
     return Prompt((asked,), meta={"number": str(number)})
 
 

@@ -40,7 +40,7 @@ def prompts(tmp_path: Path) -> Path:
 
 def test_all_commands_are_there() -> None:
     stages = "pretrain sft sample simulate reward rl dpo best-of eval"
-    wanted = f"init demo {stages} loop report lineage doctor rank settings up people backup import export"
+    wanted = f"init demo {stages} loop report lineage doctor rank settings up people freeze backup import export"
     assert sorted(wanted.split()) == COMMANDS
 
 

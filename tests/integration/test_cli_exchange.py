@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assent.client import Client
 from assent.store import Workspace, dump_rows, list_people, rankings
 from assent.types.feedback import PersonKind
+from benchmarks.service import enter
+from tests.browser.server import OwnProcess
+from tests.browser.world import make_world
 from tests.checkpoints import Shape
 from tests.command_line import assent, flags
 
@@ -157,3 +163,36 @@ def test_out_and_loaded(workspace: Path, tmp_path: Path) -> None:
     assert assent("export", tmp_path / "x.jsonl", "--round", 7, cwd=workspace).code == 3
     assert assent("export", tmp_path / "x.jsonl", "--run", "none", cwd=workspace).code == 3
     assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_an_import_beside_people_who_judge(tmp_path: Path) -> None:
+    """`assent up` serves the workspace; all that people submit meanwhile is there, and so is the whole import."""
+    world = make_world(tmp_path / "w", sizes=(2,) * 40, checks=False, consent="", guidelines="")
+    with world.workspace.open_store() as store:
+        (token,) = enter(store, 1)
+    server = OwnProcess(world.workspace)
+    server.start()
+    acknowledged: list[int] = []
+    over = threading.Event()
+
+    def judge() -> None:
+        client = Client(server.url, token)
+        while not over.is_set() and (task := client.next()):
+            acknowledged.append(client.submit(task, [1, 2], seconds=3.0)["judgement_id"])
+            time.sleep(0.1)
+
+    someone = threading.Thread(target=judge)
+    someone.start()
+    try:
+        file = write(tmp_path / "many.jsonl", pairs(3000))
+        done = assent("import", file, "--kind", "ai", "--json", cwd=world.workspace.path)
+        over.set()
+        someone.join(120)
+        assert done.code == 0, done.err
+        assert done.json["judgements"] == 3000 and acknowledged
+    finally:
+        over.set()
+        server.kill()
+    with world.workspace.open_store() as store:
+        kept = {ranking.judgement_id for ranking in rankings(store)}
+    assert len(kept) == 3000 + len(acknowledged) and kept >= set(acknowledged)

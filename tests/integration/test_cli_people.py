@@ -38,3 +38,25 @@ def test_people_are_told_of(tmp_path: Path, checkpoint: Callable[[Shape], Path])
     assert found["people"][0]["reliability"].keys() == {"value", "error"}
     none = assent("people", "--round", "2", cwd=tmp_path / "w")
     assert none.code == 3 and "in round 2" in none.err
+
+
+def test_a_version_is_frozen_by_rules(tmp_path: Path, checkpoint: Callable[[Shape], Path]) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(f'{{"prompt": "What is {number} and {number}?"}}\n' for number in range(20)))
+    made = assent("init", tmp_path / "w", "--model", checkpoint("llama"), "--prompts", prompts, *flags(SETTINGS))
+    assert made.code == 0, made.err
+    nothing = assent("freeze", cwd=tmp_path / "w")
+    assert nothing.code == 3 and "nothing was judged yet" in nothing.err
+    assert assent("loop", cwd=tmp_path / "w").code == 7
+    for name in ("Ada", "Bob"):
+        assert assent("rank", "--name", name, cwd=tmp_path / "w", typed="1 2 3\n" * 20).code == 0
+    every = assent("freeze", "--json", cwd=tmp_path / "w").json
+    assert every["train"] + every["holdout"] == 8 and every["rules"]["disagreements"] == "votes"
+    assert assent("freeze", "--json", cwd=tmp_path / "w").json["dataset"] == every["dataset"]
+    shared = assent("freeze", "--minimum-votes", 2, "--disagreements", "ruling", "--json", cwd=tmp_path / "w").json
+    assert 0 < shared["train"] + shared["holdout"] < 8 and shared["dataset"] != every["dataset"]
+    assert shared["rules"]["disagreements"] == "ruling" and shared["rulings"] == 0
+    wrong = assent("freeze", "--run", "round9-sample", cwd=tmp_path / "w")
+    assert wrong.code == 3 and "round1-sample" in wrong.err
+    none = assent("freeze", "--minimum-votes", 9, cwd=tmp_path / "w")
+    assert none.code == 3 and "let no judgement in" in none.err

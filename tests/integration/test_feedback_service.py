@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from assent.store import Workspace, counts, list_people, rankings
+from assent.store import Workspace, counts, get_artifact, list_people, rankings
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.types.feedback import PersonKind
@@ -52,6 +53,9 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
                 person = house(name)
                 while not isinstance(task := person.next(), str):
                     done = person.submit(task, (2, 1, 3))["judgement_id"]
+            first = house("annotator").get("/me/judgements")["items"][-1]["id"]
+            better = {"ranks": [2, 1, 3], "rewrite": "Twice as much."}
+            written = house("annotator").done("PUT", f"/judgements/{first}", better)["judgement_id"]
             again = person.post(f"/judgements/{done}/undo")["assignment"]
             done = person.submit(again, (3, 1, 2))["judgement_id"]
             done = person.done("PUT", f"/judgements/{done}", {"ranks": [1, 2, 2]})["judgement_id"]
@@ -66,6 +70,14 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
     reward = trained.json["reward"]
     down = json.loads(assent("lineage", f"judgement:{done}", "--down", "--json", cwd=place.path).out)["down"]
     assert dataset["id"] in str(down) and reward in str(down)
+    # A better answer that somebody wrote reaches fine-tuning, with its lineage.
+    tuned = assent("sft", "--rewrites", "--run", "written", "--sft.steps", 2, "--json", cwd=place.path)
+    assert tuned.code == 0, tuned.err
+    down = assent("lineage", f"judgement:{written}", "--down", "--json", cwd=place.path).json["down"]
+    assert tuned.json["sft"] in str(down)
+    with place.open_store() as store:
+        model = get_artifact(store, tuned.json["sft"])
+    assert (model.card["demonstrations"], model.card["rewrites"]) == (1, 1)
     # The loop goes on with the same judgements, in a version of its own.
     went_on = assent("reward", "--force", "--json", cwd=place.path)
     assert went_on.code == 0, went_on.err
@@ -75,27 +87,34 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
 @pytest.mark.timeout(1800)
 def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
     words = ["demo", "d", "--people", "me", "--rankings", "5", "--port", "8731", "--force"]
-    settings = {name: value for name, value in TINY.items() if name != "people.marks"}
-    command = [sys.executable, "-m", "assent", *words, *flags(settings)]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "-m", "assent", *words, *flags({**TINY, "algorithm.warmup-steps": 0})]
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # where people.marks is found
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=tmp_path, env=paths, text=True, **out)
     assert process.stdout
     said: list[str] = []
     stop = threading.Timer(1500, process.kill)
     stop.start()
-    for line in process.stdout:
-        said.append(line)
-        if found := re.search(r"http://\S+/link/\S+", line):
-            judge_all(found[0])
-    stop.cancel()
-    assert process.wait() == 0, "".join(said[-30:])
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if found := re.search(r"http://\S+/link/\S+", line):
+                judge_all(found[0])
+        process.wait(60)
+    finally:
+        stop.cancel()
+        process.kill()
+    assert process.returncode == 0, "".join(said[-30:])
     assert "5 rankings of round 2 wait for you" in "".join(said)
     with Workspace.open(tmp_path / "d").open_store() as store:
         (me,) = list_people(store, PersonKind.HUMAN)
-        assert len(rankings(store, ["round2-sample"], person_ids=[me.id])) == 5
+        assert len(rankings(store, ["round2-sample"], person_ids=[me.id])) == 4
+        found = counts(store, ["round2-sample"])
+        assert found.submitted == found.wanted, "somebody else judged what they could not"
 
 
 def judge_all(link: str) -> None:
-    """A person follows the link and judges until nothing is open."""
+    """A person follows the link and judges until nothing is open; of the first task they cannot say anything."""
     base = link.partition("/link/")[0]
     opener = build_opener(HTTPCookieProcessor(CookieJar()))
     page = opener.open(link, urlencode({"name": "Me", "login": "me"}).encode()).read().decode()
@@ -107,6 +126,8 @@ def judge_all(link: str) -> None:
         asked = Request(f"{base}/api/v1{path}", json.dumps(body).encode(), headers)
         return bytes(opener.open(asked).read())
 
+    first = json.loads(ask("/assignments/next", {}))
+    ask(f"/assignments/{first['id']}/decline", {"reason": "cannot-judge"})
     while text := ask("/assignments/next", {}):
         task = json.loads(text)
         ranks = list(range(1, len(task["completions"]) + 1))

@@ -22,6 +22,9 @@ from tests.web.people import House
 from tests.web.postgres import binaries, cluster
 
 NO_LIMITS = Limit(1_000_000, 1.0)
+# For tests whose SQL others send to PostgreSQL already: there they run in `make test-all` alone.
+MOSTLY_SQLITE = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
+mostly_sqlite = pytest.mark.parametrize("database_url", MOSTLY_SQLITE, indirect=True)
 _numbers = itertools.count()
 
 
@@ -50,7 +53,12 @@ def database_url(request: pytest.FixtureRequest, workspace: Workspace) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{workspace.database}"
-    return create_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}", "pattern")
+    return new_database(request)
+
+
+def new_database(request: pytest.FixtureRequest, pattern: str = "pattern") -> str:
+    """A database of the test's own on PostgreSQL, like this one; returns its URL."""
+    return create_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}", pattern)
 
 
 @pytest.fixture(scope="session")

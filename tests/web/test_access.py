@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
 from fastapi.routing import APIRoute
 
-from assent.store import Workspace
 from assent.web import Service, create_app
 from assent.web.entrance import Requires
+from tests.web.conftest import mostly_sqlite
 from tests.web.people import House
 
 MakeRun = Callable[..., list[int]]
@@ -52,6 +51,7 @@ RIGHT_OF = {
     "PUT /api/v1/assignments/{assignment_id}/draft": "judge",
     "POST /api/v1/assignments/{assignment_id}/submit": "judge",
     "POST /api/v1/assignments/{assignment_id}/decline": "judge",
+    "POST /api/v1/assignments/{assignment_id}/take-up": "judge",
     "GET /api/v1/campaigns": "read",
     "POST /api/v1/campaigns": "manage",
     "GET /api/v1/campaigns/{campaign_id}": "read",
@@ -88,11 +88,6 @@ RIGHT_OF = {
 }
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, workspace: Workspace) -> str:
-    return f"sqlite:///{workspace.database}"
-
-
 def routes(found: Any) -> Iterator[APIRoute]:
     """All routes of an application, those of the routers that it includes among them."""
     for route in found.routes:
@@ -108,6 +103,7 @@ def right_of(route: APIRoute) -> str | None:
     return next((call.right for call in calls if isinstance(call, Requires)), None)
 
 
+@mostly_sqlite
 def test_every_route_asks_for_the_right_that_is_written_here(house: House) -> None:
     declared = {}
     for route in routes(house.app):
@@ -188,5 +184,6 @@ def made_by(house: House, role: str) -> dict[str, Any]:
     }
 
 
+@mostly_sqlite
 def test_create_app_is_what_is_served(service: Service) -> None:
     assert create_app(service).docs_url is None, "its page loads scripts from elsewhere"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +15,18 @@ import pytest
 from fastapi import APIRouter
 from httpx import Response
 
-from assent.store import Store, Workspace, counts, judged_tasks, list_artifacts, list_runs
+from assent.store import Store, Workspace, counts, dump_rows, judged_tasks, list_artifacts, list_runs
 from assent.store.campaigns import serve_the_loop
 from assent.store.secrets import installation_secret
 from assent.store.sessions import make_link
+from assent.store.workspace import DATABASE_VARIABLE
 from assent.web import Service, admin
 from assent.web.entrance import RIGHTS, Requires
-from assent.web.limits import Limit, RateLimits
+from assent.web.limits import RateLimits
 from tests.command_line import TINY, assent, flags
+from tests.web.conftest import MOSTLY_SQLITE, NO_LIMITS, new_database
 from tests.web.people import Browser, House
+from tests.web.postgres import binaries
 
 HTML = {"accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>"
@@ -37,11 +40,14 @@ PAGES = (
     "/campaigns/1/gold",
     "/data",
     "/data?campaign=1",
+    "/data?campaign=",
     "/data/figures",
     "/quality",
+    "/quality?campaign=",
     "/people",
     "/people/1",
     "/bias",
+    "/bias?campaign=",
     "/datasets",
     "/lineage",
     "/lineage/errors",
@@ -51,8 +57,24 @@ PAGES = (
 )
 
 
+@pytest.fixture(scope="module", params=MOSTLY_SQLITE)
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None for the workspace's own file, or the URL of an empty database that the commands use in its place."""
+    if request.param == "sqlite":
+        yield None
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            url = new_database(request)
+            patch.setenv(DATABASE_VARIABLE, url)
+            yield url
+
+
+# The figures are asked for in SQL of the pages' own.
+everywhere = pytest.mark.parametrize("database", ("sqlite", "postgresql"), indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def looped(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after one round of the tiny loop."""
     folder = tmp_path_factory.mktemp("looped") / "w"
     assert assent("init", folder, *flags(TINY)).code == 0
@@ -61,9 +83,9 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def housed(folder: Path) -> Iterator[House]:
-    limits = RateLimits(sign_in=Limit(1_000_000, 1.0), submit=Limit(1_000_000, 1.0))
-    with Store.open(folder / "assent.db") as store:
+def housed(folder: Path, url: str | None = None) -> Iterator[House]:
+    limits = RateLimits(sign_in=NO_LIMITS, submit=NO_LIMITS)
+    with Store.open(url or folder / "assent.db") as store:
         serve_the_loop(store)
         service = Service(store, installation_secret(store), folder, hosts=("testserver",), limits=limits)
         with House(service) as opened:
@@ -71,16 +93,18 @@ def housed(folder: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def lived_in(looped: Path, tmp_path: Path) -> Iterator[House]:
+def lived_in(looped: Path, database: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     shutil.copytree(looped, tmp_path / "w")
-    yield from housed(tmp_path / "w")
+    yield from housed(tmp_path / "w", database and new_database(request, database.rpartition("/")[2]))
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def empty(
+    database: str | None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("empty") / "w"
     assert assent("init", folder, *flags(TINY)).code == 0
-    yield from housed(folder)
+    yield from housed(folder, database and new_database(request))
 
 
 def look(browser: Browser, path: str, status: int = 200) -> str:
@@ -123,6 +147,7 @@ def test_an_empty_workspace_says_what_to_do(empty: House) -> None:
     assert look(owner, "/runs/none", 404) and look(owner, "/people/99", 404) and look(owner, "/datasets/none", 404)
 
 
+@everywhere
 def test_pages_of_a_workspace_with_a_loop(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     for path in PAGES:
@@ -178,6 +203,7 @@ def test_every_route_is_for_its_roles(empty: House) -> None:
                 assert person.client.post(where, headers=HTML).status_code == 403, f"{path} without the CSRF token"
 
 
+@everywhere
 def test_a_campaign_from_its_form_to_its_tasks(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     wrong = send(owner, "/campaigns", 422, title="Mine", completions=9, guidelines="Read *all* of it.").text
@@ -217,6 +243,7 @@ def test_a_campaign_from_its_form_to_its_tasks(lived_in: House) -> None:
     assert lived_in("annotator2").next(campaign=campaign) == "paused"
 
 
+@everywhere
 def test_gold_from_judged_tasks(lived_in: House) -> None:
     owner = lived_in("owner")
     found = re.findall(r'name="task" value="(\d+)"', look(owner, "/campaigns/1/gold"))
@@ -231,6 +258,7 @@ def test_gold_from_judged_tasks(lived_in: House) -> None:
     send(owner, f"/campaigns/1/gold/{made}/remove", 409)
 
 
+@everywhere
 def test_quality_bias_and_without(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     text = until_measured(owner, "/quality")
@@ -310,7 +338,7 @@ def test_from_an_error_of_the_reward_model_to_its_votes(lived_in: House) -> None
     assert "no artifact" in look(owner, "/lineage?of=zzz", 404)
 
 
-def test_access_audit_and_backup(lived_in: House, tmp_path: Path) -> None:
+def test_access_audit_and_backup(lived_in: House, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
     make_link(store, "annotator", note="Cy")
     (link,) = re.findall(r"/access/links/(\d+)/withdraw", look(owner, "/access"))
@@ -326,12 +354,22 @@ def test_access_audit_and_backup(lived_in: House, tmp_path: Path) -> None:
     assert robot.get("/api/v1/people", headers=bearer).status_code == 401
     assert "at least one scope" in send(owner, "/access/tokens", 422, name="x").text
     copy = tmp_path / "copy.db"
+    before = dump_rows(store)["judgements"]
     copy.write_bytes(send(owner, "/audit/backup", 200).content)
-    with sqlite3.connect(copy) as database:
-        assert database.execute("SELECT count(*) FROM judgements").fetchone()[0] > 60
+    with Store.open(copy if store.engine.dialect.name == "sqlite" else restored(copy, request)) as back:
+        assert dump_rows(back)["judgements"] == before and len(before) > 60
     log = look(owner, "/audit")
     assert all(word in log for word in ("backup", "revoke token", "withdraw link"))
     send(lived_in("manager"), "/audit/backup", 403)
+
+
+def restored(archive: Path, request: pytest.FixtureRequest) -> str:
+    """A new database, filled from an archive of `pg_dump`; returns its URL."""
+    url, place = new_database(request, "template1"), binaries()
+    assert place is not None
+    plain = url.replace("+psycopg", "")
+    subprocess.run([place / "pg_restore", "--no-owner", f"--dbname={plain}", archive], check=True, timeout=60)
+    return url
 
 
 def test_workspace_of_another_kind(tmp_path: Path) -> None:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from assent.store import Store, agreement_rows, counts, rankings
+from assent.store import (
+    Store,
+    add_completions,
+    agreement_rows,
+    counts,
+    get_completions,
+    get_tasks,
+    rankings,
+    start_run,
+)
+from assent.store.accounts import get_account
 from assent.store.campaigns import create_campaign
+from assent.store.disputes import list_disputes, open_ruling
+from assent.store.queue import LEASE_SECONDS
+from assent.types.protocols import SamplingParams
 from assent.web import Service
-from tests.unit.store.conftest import Clock
+from tests.unit.store.conftest import Clock, rollouts_of
 from tests.web.people import House
 
 MakeRun = Callable[..., list[int]]
@@ -316,3 +330,69 @@ def test_erasing_a_person(house: House, make_run: MakeRun, store: Store) -> None
     assert owner.call("POST", f"/people/{owner.id}/erase").status_code == 409
     assert agreement_rows(store) == []
     assert len(rankings(store, dataset=dataset)) == 2, "a frozen version stays what it was"
+
+
+def test_a_policy_may_write_any_character(store: Store, make_run: MakeRun) -> None:
+    """Untrained ones do; PostgreSQL refuses NUL in a text."""
+    make_run(tasks=1, count=2)
+    prompt = get_tasks(store, "round1-sample")[0].task.prompt_id
+    start_run(store, "round2-sample", "sample", 2, {})
+    texts = ["a\0b", "\x01\x7f\ufffe\U0001f600\u202e"]
+    wrote = [replace(each, text=text) for each, text in zip(rollouts_of(1, 2, "sft-2"), texts, strict=True)]
+    for _ in range(2):  # the second time, it is there
+        ids = add_completions(store, "round2-sample", [prompt], wrote, SamplingParams(1.0, 8))
+    assert [each.text for each in get_completions(store, ids)] == ["a\ufffdb", texts[1]]
+
+
+def test_a_ruling_decides_between_the_votes(house: House, make_run: MakeRun, store: Store) -> None:
+    make_run(tasks=3, overlap=2, count=2)
+    first, second, referee = house("annotator"), house("annotator2"), house("adjudicator")
+    for _ in range(3):  # one prefers what comes first in the alphabet, the other what comes last
+        for person, preferred in ((first, min), (second, max)):
+            task = person.next()
+            texts = [each["text"] for each in task["completions"]]
+            person.submit(task, (1, 2) if texts[0] == preferred(texts) else (2, 1))
+    disputed = [each.task_id for each in list_disputes(store, ["round1-sample"], 99)]
+    assert disputed
+    account = get_account(store, referee.id)
+    _, number = open_ruling(store, disputed[0], account, 1)
+    ruled = referee.submit(referee.get(f"/assignments/{number}"), (2, 1))["judgement_id"]
+    rules = {"run_ids": ["round1-sample"], "minimum_votes": 2}
+    owner = house("owner")
+    votes = owner.post("/datasets", rules, 201)
+    decided = owner.post("/datasets", {**rules, "disagreements": "ruling"}, 201)
+    assert (votes["card"]["train"], decided["card"]["train"]) == (6, 5)
+    assert decided["card"]["rulings"] == 1 and decided["card"]["rules"]["disagreements"] == "ruling"
+    lines = owner.get(f"/datasets/{decided['id']}/train?limit=100")["items"]
+    (ruling,) = [each for each in lines if each["judgement_id"] == ruled]
+    same = [each for each in lines if each["completion_ids"] == ruling["completion_ids"]]
+    assert same == [ruling], "it stands alone"
+    assert (
+        owner.post("/datasets", {**rules, "disagreements": "ruling", "without": [account.person_id]}, 201)["card"][
+            "train"
+        ]
+        == 6
+    )
+    assert owner.call("POST", "/datasets", {**rules, "disagreements": "mine"}).status_code == 422
+    assert referee.call("PUT", f"/judgements/{ruled}", {"ranks": [1, 1]}).status_code == 409, "it is frozen"
+
+
+def test_what_was_given_back_is_taken_up_again(house: House, make_run: MakeRun, clock: Clock) -> None:
+    make_run(tasks=1, count=2)
+    ann, ben = house("annotator"), house("annotator2")
+    task = ann.next()
+    where = f"/assignments/{task['id']}"
+    ann.post(f"{where}/decline", {"reason": "cannot-judge"}, 204)
+    assert ann.next() == "nothing-open"
+    again = ann.post(f"{where}/take-up")
+    assert (again["id"], again["state"], again["completions"]) == (task["id"], "leased", task["completions"])
+    assert ann.post(f"{where}/take-up")["state"] == "leased" and ben.next() == "nothing-open"
+    ann.post(f"{where}/decline", {}, 204)
+    theirs = ben.next()
+    assert ann.call("POST", f"{where}/take-up").status_code == 409, "another one holds it"
+    clock.advance(LEASE_SECONDS + 1)
+    assert ann.post(f"{where}/take-up")["state"] == "leased", "who held it has let it run out"
+    ann.submit(again)
+    assert ann.call("POST", f"{where}/take-up").status_code == 409, "it is judged"
+    assert ben.call("POST", f"{where}/take-up").status_code == 404
+    assert ben.call("POST", f"/assignments/{theirs['id']}/take-up").status_code == 409

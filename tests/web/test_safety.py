@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from starlette.testclient import TestClient
 
 from assent.store import Store
@@ -14,14 +13,11 @@ from assent.web import Service, create_app
 from assent.web.guard import MAX_BODY
 from assent.web.limits import Limit, RateLimits
 from tests.unit.store.conftest import Clock
+from tests.web.conftest import mostly_sqlite
 from tests.web.people import PASSWORD, House
 
 MakeRun = Callable[..., list[int]]
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, workspace) -> str:  # type: ignore[no-untyped-def]
-    return f"sqlite:///{workspace.database}"
+pytestmark = mostly_sqlite
 
 
 def test_every_answer_has_the_headers(house: House) -> None:

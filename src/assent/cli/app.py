@@ -11,6 +11,7 @@ from assent.cli import (
     backup,
     best_of,
     exchange,
+    freeze,
     init,
     inspection,
     lineage,
@@ -65,7 +66,7 @@ _SETTINGS_COMMANDS = {
 }
 _PLAIN_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "To look at": (lineage.lineage, inspection.doctor),
-    "For people": (up.up, rank.rank, people.people, backup.backup),
+    "For people": (up.up, rank.rank, people.people, freeze.freeze, backup.backup),
     "To other tools": (exchange.export, exchange.import_),
 }
 

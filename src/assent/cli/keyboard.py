@@ -11,8 +11,9 @@ from rich.console import Console
 
 from assent.cli.serving import Address, server_of
 from assent.cli.tasks import criteria_of
-from assent.store import counts
+from assent.store import counts, get_tasks
 from assent.store.campaigns import Criterion, serve_the_loop
+from assent.store.declined import given_back
 from assent.store.sessions import owner_link
 from assent.training.interrupt import raise_if_stopped
 from assent.types.errors import WorkspaceError
@@ -38,7 +39,7 @@ class AtKeyboard:
     round: int = 2
 
     def wait(self, project: Project, run_id: str) -> None:
-        """Serve the pages until the run's tasks are all judged.
+        """Serve the pages until the run's tasks are all judged, or given back by the guest.
 
         Raises:
             WorkspaceError: the port is taken.
@@ -51,8 +52,10 @@ class AtKeyboard:
         running = threading.Thread(target=server.run, daemon=True)
         running.start()
         try:
+            while running.is_alive() and not server.started:  # a link that is followed at once must find somebody
+                time.sleep(0.05)
             self._invite(project, run_id, address)
-            while (found := counts(project.store, [run_id])).submitted < found.wanted:
+            while (found := counts(project.store, [run_id])).submitted < found.wanted and _waiting(project, run_id):
                 raise_if_stopped(f"{found.submitted} of {found.wanted} judgements are saved")
                 if not running.is_alive():
                     raise WorkspaceError(f"cannot serve on port {self.port}", "Is it in use? Choose another: --port.")
@@ -70,3 +73,9 @@ class AtKeyboard:
         link = f"{address.base}/link/{owner_link(project.store)}"
         self.console.print(f"  {link}", highlight=False, markup=False, soft_wrap=True)
         self.console.file.flush()
+
+
+def _waiting(project: Project, run_id: str) -> bool:
+    """Whether a task is left that the guest has not given back."""
+    declined = given_back(project.store, run_id)
+    return any(task.open and task.id not in declined for task in get_tasks(project.store, run_id))

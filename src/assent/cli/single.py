@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,21 +42,31 @@ def pretrain(
 def sft(
     context: typer.Context,
     run: RunName = None,
+    rewrites: Annotated[
+        bool, typer.Option("--rewrites", help="learn the better answers too that people wrote while they judged")
+    ] = False,
     workspace: Where = HERE,
     recipe: Recipes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Supervised fine-tuning on demonstrations."""
+    """Supervised fine-tuning on demonstrations.
+
+    With --rewrites, what people wrote by then is frozen as a dataset version first. Beside the loop's own fine-tuning,
+    give the model a name: assent sft --rewrites --run NAME.
+    """
     with at_work(context, workspace, recipe, as_json) as (project, result):
         from assent.cli.standing import base_of
         from assent.stages.language import fine_tune, has_demonstrations
+        from assent.stages.rewrites import freeze_rewrites
 
-        if not has_demonstrations(project):
+        if not has_demonstrations(project) and not rewrites:
             raise SettingsError(
                 "no demonstrations to learn from: the base model is the first policy as it is",
                 "go on with `assent sample`, or give --sft.demonstrations FILE",
             )
-        result["sft"] = fine_tune(project, base_of(project), named(run) or "sft")
+        name = named(run) or "sft"
+        written = freeze_rewrites(project, name) if rewrites else None
+        result["sft"] = fine_tune(project, base_of(project), name, written)
 
 
 def sample(

@@ -63,7 +63,7 @@ class Guest(Protocol):
         ...
 
     def wait(self, project: Project, run_id: str) -> None:
-        """Return once the run's tasks are all judged."""
+        """Return once the run's tasks are all judged, or given back by the guest: others judge those."""
         ...
 
 
@@ -79,6 +79,8 @@ def _simulate(project: Project, run_id: str, crowd: str, purpose: str | None) ->
     _simulate_tasks(project, run_id, crowd, tasks, marks)
     if guest is not None:
         guest.wait(project, run_id)
+        if left := [task for task in get_tasks(project.store, run_id, purpose) if task.open]:
+            _simulate_tasks(project, run_id, crowd, left, marks)
 
 
 def _without_real_people(project: Project, tasks: list[Task]) -> list[Task]:

@@ -11,6 +11,7 @@ from assent.data.tokenizer import train_tokenizer
 from assent.models.loading import build_llama, context_length, load_causal_lm, load_tokenizer
 from assent.models.policy import add_adapter, save_merged
 from assent.stages.project import Project
+from assent.stages.rewrites import read_rewrites
 from assent.store import artifact_id, hash_folder, list_artifacts, register_artifact
 from assent.store.runs import finish_run
 from assent.training.language_model import Example, LanguageModelTraining, mean_nll, packed_examples
@@ -71,12 +72,24 @@ def _rows_of(texts: list[str], tokenizer: Any, row_tokens: int) -> tuple[list[Ex
     return [row for index, row in enumerate(rows) if index % step], rows[::step]
 
 
-def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
-    """Supervised fine-tuning on demonstrations; where there are none, the base model is the initial policy."""
-    demonstrations = demonstrations_of(project)
-    if demonstrations is None:
+def fine_tune(project: Project, base: str, run_id: str = "sft", rewrites: str | None = None) -> str:
+    """Supervised fine-tuning on demonstrations; where there are none, the base model is the initial policy.
+
+    Args:
+        project: the project.
+        base: the base model's id.
+        run_id: of the run.
+        rewrites: a dataset version of better answers that people wrote, which are learnt beside the demonstrations.
+
+    Returns:
+        The id of the model.
+    """
+    written = [] if rewrites is None else read_rewrites(project, rewrites)
+    demonstrations = [*(demonstrations_of(project) or []), *written]
+    if not demonstrations:
         return base
-    run = project.begin(run_id, "sft", 0, ("model", "sft", "prompts"), {"base": base})
+    inputs = {"base": base} if rewrites is None else {"base": base, "rewrites": rewrites}
+    run = project.begin(run_id, "sft", 0, ("model", "sft", "prompts"), inputs)
     if run.done:
         return str(run.result["sft"])
     settings = project.settings
@@ -97,8 +110,8 @@ def fine_tune(project: Project, base: str, run_id: str = "sft") -> str:
         else:
             _save(model, chat.tokenizer, folder)
 
-    card = {"demonstrations": len(examples)}
-    name = project.keep("sft", run_id, write, card, parents=[base])
+    card = {"demonstrations": len(examples), **({} if rewrites is None else {"rewrites": len(written)})}
+    name = project.keep("sft", run_id, write, card, parents=list(inputs.values()))
     finish_run(project.store, run_id, {"sft": name, **card})
     project.tidy(run_id)
     return name

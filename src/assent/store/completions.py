@@ -98,6 +98,11 @@ def completions_of_run(store: Store, run_id: str) -> list[Completion]:
         return [_completion(row) for row in session.scalars(query)]
 
 
+def storable(text: str) -> str:
+    """A policy may sample the character NUL, which PostgreSQL refuses in a text; the token ids keep it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _rows(
     run_id: str, prompt_ids: Sequence[int], rollouts: Sequence[Rollout], sampling: dict[str, Any], version: str
 ) -> list[CompletionRow]:
@@ -114,7 +119,7 @@ def _rows(
                 position=position,
                 group_index=rollout.group,
                 sample_index=seen[member],
-                text=rollout.text,
+                text=storable(rollout.text),
                 token_ids=[int(token) for token in rollout.completion_ids],
                 finish_reason=rollout.finish_reason.value,
                 sampling=sampling,
@@ -135,7 +140,7 @@ def _require_same(held: Sequence[CompletionRow], rows: Sequence[CompletionRow], 
             row.group_index,
             row.sample_index,
             row.token_ids,
-            row.text,
+            storable(row.text),
             row.finish_reason,
             row.sampling,
         )

@@ -16,6 +16,7 @@ from assent.store.audit import record
 from assent.store.database import Store
 from assent.store.hashing import artifact_id, hash_folder
 from assent.store.rankings import rankings
+from assent.store.ruled import given_rulings
 from assent.store.runs import finish_run, start_run
 from assent.store.workspace import Workspace
 from assent.types.errors import DataError, NotFoundError
@@ -24,6 +25,7 @@ from assent.types.seeds import derive_seed
 
 SPLITS = ("train", "holdout")
 TIES = ("keep", "drop")
+DISAGREEMENTS = ("votes", "ruling")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class FreezeRules:
         minimum_votes: tasks with fewer judgements are left out.
         ties: `drop` leaves out judgements that call all completions equal.
         without: people whose judgements are left out.
+        disagreements: what counts of a task that somebody ruled on: its `votes`, or the `ruling` in their place.
         holdout_share: of the prompts that tasks do not hold out already, by their id, so many more are held out.
     """
 
@@ -43,6 +46,7 @@ class FreezeRules:
     ties: str = "keep"
     without: tuple[int, ...] = ()
     holdout_share: float = 0.0
+    disagreements: str = "votes"
 
     def __post_init__(self) -> None:
         if not self.run_ids:
@@ -51,6 +55,8 @@ class FreezeRules:
             raise DataError(f"minimum_votes: at least 1, got {self.minimum_votes}")
         if self.ties not in TIES:
             raise DataError(f"ties: {' or '.join(TIES)}, got {self.ties!r}")
+        if self.disagreements not in DISAGREEMENTS:
+            raise DataError(f"disagreements: {' or '.join(DISAGREEMENTS)}, got {self.disagreements!r}")
         if not 0 <= self.holdout_share < 1:
             raise DataError(f"holdout_share: from 0 to below 1, got {self.holdout_share}")
 
@@ -67,7 +73,8 @@ def chosen(store: Store, rules: FreezeRules) -> dict[str, list[Ranking]]:
     }
     split["holdout"] += [ranking for ranking in split["train"] if ranking.prompt_id in moved]
     split["train"] = [ranking for ranking in split["train"] if ranking.prompt_id not in moved]
-    return {name: _kept(found, rules) for name, found in split.items()}
+    kept = {name: _kept(found, rules) for name, found in split.items()}
+    return kept if rules.disagreements == "votes" else _ruled(store, rules, kept)
 
 
 def freeze(workspace: Workspace, store: Store, rules: FreezeRules, by: int | None = None) -> Artifact:
@@ -136,6 +143,24 @@ def _kept(found: Sequence[Ranking], rules: FreezeRules) -> list[Ranking]:
     ]
 
 
+def _ruled(store: Store, rules: FreezeRules, kept: dict[str, list[Ranking]]) -> dict[str, list[Ranking]]:
+    """With the rulings in place of the votes that they decide between."""
+    rulings = _rulings(store, rules)
+    decided = {(each.prompt_id, each.completion_ids) for each in rulings}
+    chosen = {}
+    for name, found in kept.items():
+        asked = {(each.prompt_id, each.completion_ids) for each in found}
+        votes = [each for each in found if (each.prompt_id, each.completion_ids) not in decided]
+        instead = [each for each in rulings if (each.prompt_id, each.completion_ids) in asked]
+        chosen[name] = sorted([*votes, *instead], key=lambda each: each.judgement_id)
+    return chosen
+
+
+def _rulings(store: Store, rules: FreezeRules) -> list[Ranking]:
+    found = [each for name in SPLITS for each in given_rulings(store, rules.run_ids, name)]
+    return [each for each in found if each.person_id not in rules.without]
+
+
 def _register(
     workspace: Workspace,
     store: Store,
@@ -154,6 +179,8 @@ def _register(
     ids = [ranking.judgement_id for found in split.values() for ranking in found]
     people = len({ranking.person_id for found in split.values() for ranking in found})
     card = {"content": "rankings", **counts, "people": people, "rules": said}
+    if rules.disagreements == "ruling":
+        card["rulings"] = len(set(ids) & {each.judgement_id for each in _rulings(store, rules)})
     run_id = f"freeze-{digest[:12]}"
     run = start_run(store, run_id, "dataset", 0, {"rules": said})
     name = register_artifact(store, "dataset", digest, workspace.relative(final), card, run_id, judgement_ids=ids)

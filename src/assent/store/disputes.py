@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from assent.store.accounts import Account
@@ -129,20 +129,25 @@ def _contested(votes: Sequence[tuple[int, Sequence[int]]]) -> float:
     return against / total if total else 0.0
 
 
-def _rulings(session: Session, task_ids: Sequence[int]) -> dict[int, list[Ruling]]:
-    """By disputed task. A repetition for the person who judged the task is their self-consistency, and no ruling."""
-    found: dict[int, list[Ruling]] = defaultdict(list)
+def is_ruling() -> ColumnElement[bool]:
+    """For queries of repeated tasks. What a person is shown again is their self-consistency, and no ruling."""
     first = select(AssignmentRow.id).where(
         AssignmentRow.task_id == TaskRow.repeat_of,
         AssignmentRow.person_id == TaskRow.person_id,
         AssignmentRow.state == "submitted",
     )
+    return and_(TaskRow.repeat_of.is_not(None), ~first.exists())
+
+
+def _rulings(session: Session, task_ids: Sequence[int]) -> dict[int, list[Ruling]]:
+    """By disputed task."""
+    found: dict[int, list[Ruling]] = defaultdict(list)
     for some in batches(task_ids):
         query = (
             select(TaskRow.id, TaskRow.repeat_of, PersonRow.name, JudgementRow.ranks)
             .join(PersonRow, PersonRow.id == TaskRow.person_id)
             .outerjoin(JudgementRow, (JudgementRow.task_id == TaskRow.id) & is_current())
-            .where(TaskRow.repeat_of.in_(some), ~first.exists())
+            .where(TaskRow.repeat_of.in_(some), is_ruling())
             .order_by(TaskRow.id)
         )
         for number, origin, name, ranks in session.execute(query):

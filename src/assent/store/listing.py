@@ -90,9 +90,21 @@ def revisions_of(store: Store, judgement_id: int) -> list[Listed]:
 
 
 def demonstrations(
-    store: Store, run_ids: Sequence[str] | None = None, after: int = 0, limit: int = 100
+    store: Store,
+    run_ids: Sequence[str] | None = None,
+    after: int = 0,
+    limit: int = 100,
+    purposes: Sequence[str] | None = None,
 ) -> list[Demonstration]:
-    """The better answers that people wrote, of judgements as they stand now, in order of submission."""
+    """The better answers that people wrote, of judgements as they stand now, in order of submission.
+
+    Args:
+        store: the open store.
+        run_ids: only of these runs' tasks; of all if None.
+        after: only judgements with a higher number.
+        limit: how many at most.
+        purposes: only of tasks of these purposes; of all if None.
+    """
     query = (
         select(JudgementRow, PromptRow.messages)
         .join(TaskRow, TaskRow.id == JudgementRow.task_id)
@@ -103,6 +115,8 @@ def demonstrations(
     )
     if run_ids is not None:
         query = query.where(TaskRow.run_id.in_(run_ids))
+    if purposes is not None:
+        query = query.where(TaskRow.purpose.in_(purposes))
     with store.read() as session:
         return [
             Demonstration(row.id, row.person_id, tuple(messages), row.rewrite)

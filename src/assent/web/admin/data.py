@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BeforeValidator
 
 from assent.store import list_runs
 from assent.store.campaign_tasks import KIND
@@ -19,7 +20,8 @@ from assent.web.page import page
 from assent.web.service import Service
 
 router = APIRouter()
-Number = Annotated[int | None, Query(ge=1, le=LARGEST)]
+# A form that chooses none of them sends an empty word.
+Number = Annotated[int | None, Query(ge=1, le=LARGEST), BeforeValidator(lambda given: given or None)]
 
 
 @router.get("/data")

@@ -51,15 +51,23 @@ def make(
     run_ids: Several = [],  # noqa: B006 - FastAPI copies it
     minimum_votes: Whole = 1,
     ties: Word = "keep",
+    disagreements: Word = "votes",
     holdout_share: Share = 0.0,
     without: Several = [],  # noqa: B006
     act: Word = "preview",
 ) -> Response:
     """Say what these rules let in, or freeze it."""
     people = tuple(sorted({int(each) for each in without if each.isdecimal()}))
-    typed = {"runs": run_ids, "minimum_votes": minimum_votes, "ties": ties, "share": holdout_share, "without": people}
+    typed = {
+        "runs": run_ids,
+        "minimum_votes": minimum_votes,
+        "ties": ties,
+        "disagreements": disagreements,
+        "share": holdout_share,
+        "without": people,
+    }
     try:
-        rules = FreezeRules(tuple(run_ids), minimum_votes, ties, people, holdout_share / 100)
+        rules = FreezeRules(tuple(run_ids), minimum_votes, ties, people, holdout_share / 100, disagreements)
         if act == "freeze":
             frozen = freeze(workspace_of(service), service.store, rules, entrance.account.id)
             return _one(request, service, entrance, frozen.id, done="frozen")
@@ -92,7 +100,8 @@ def _page(
     error: AssentError | None = None,
 ) -> Response:
     runs = [run for run in list_runs(service.store) if run.kind in KINDS]
-    shown = {"runs": [run.id for run in runs], "minimum_votes": 1, "ties": "keep", "share": 0, "without": (), **typed}
+    usual = {"minimum_votes": 1, "ties": "keep", "disagreements": "votes", "share": 0, "without": ()}
+    shown = {"runs": [run.id for run in runs], **usual, **typed}
     values = {
         "datasets": list_artifacts(service.store, "dataset")[::-1],
         "runs": runs,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from assent.store.acts import decline, renew, save_draft, submit
 from assent.store.campaigns import campaign_ids
+from assent.store.declined import take_up_again
 from assent.store.queue import next_assignment
 from assent.store.secrets import sign
 from assent.store.sessions import Entrance
@@ -246,6 +247,14 @@ def submit_answer(
 def decline_task(service: Served, entrance: Judge, assignment_id: PathId, sent: Declined) -> None:
     """Give the task back to others: skipped, or it cannot be judged."""
     decline(service.store, assignment_id, entrance.account.person_id, sent.reason)
+
+
+@router.post("/{assignment_id}/take-up", responses=answers(404, 409))
+def take_up(service: Served, entrance: Judge, assignment_id: PathId, rendered: Rendered = False) -> AssignmentOut:
+    """Hold a task again that one gave back by mistake. Refused once others have taken its place."""
+    person = entrance.account.person_id
+    take_up_again(service.store, assignment_id, person)
+    return assignment_out(service, show_assignment(service.store, assignment_id, person), rendered)
 
 
 def assignment_out(service: Service, shown: Shown, rendered: bool = False) -> AssignmentOut:

@@ -90,6 +90,9 @@ class FreezeIn(Sent):
     run_ids: list[ShortText] = Field(min_length=1, max_length=1000)
     minimum_votes: int = Field(1, ge=1, le=1000)
     ties: Literal["keep", "drop"] = "keep"
+    disagreements: Literal["votes", "ruling"] = Field(
+        "votes", description="what counts of a task that somebody ruled on: its votes, or the ruling in their place"
+    )
     without: list[Id] = Field(default_factory=list, max_length=10_000, description="people left out, by person_id")
     holdout_share: Share = Field(0.0, description="of the prompts, held out beside those that are already", lt=1)
 
@@ -266,7 +269,12 @@ def audit(service: Served, entrance: Manage, before: Before = None, limit: PageS
 
 def _rules(sent: FreezeIn) -> FreezeRules:
     return FreezeRules(
-        tuple(sent.run_ids), sent.minimum_votes, sent.ties, tuple(sorted(set(sent.without))), sent.holdout_share
+        tuple(sent.run_ids),
+        sent.minimum_votes,
+        sent.ties,
+        tuple(sorted(set(sent.without))),
+        sent.holdout_share,
+        sent.disagreements,
     )
 
 

@@ -18,6 +18,7 @@ const edited = root.dataset.judgement || null;
 const look = { plain: false, differences: false, stacked: false, ...store.get("look") };
 const channel = "BroadcastChannel" in window ? new BroadcastChannel(`assent:${person}`) : null;
 
+const UNSEEN = 300;  // ms after it appeared in which nobody has looked at a task yet
 const ARRIVAL = 10_000;  // ms that an undo waits for its submission
 const LOOK_AGAIN = 60_000;  // ms after which an empty queue is asked again
 const WAITING = "Your last judgements are still on their way to the server. It goes on when they are there.";
@@ -37,7 +38,7 @@ class Desk {
     this.current = null;  // {task, work, view, dock, draft, seconds}
     this.held = [];  // tasks leased ahead
     this.judged = 0;  // in this visit
-    this.done = [];  // submissions of this visit, newest last: {key, id, task, content, judgement}
+    this.done = [];  // what was sent off in this visit, newest last: {id, task, content} with key and judgement, or with declined
     this.patience = new Patience((trouble) => this.showLink(trouble));
     this.outbox = new Outbox({
       person, patience: this.patience,
@@ -95,6 +96,7 @@ class Desk {
   }
 
   show(task, content = null) {
+    this.looking = false;
     const draft = new Draft({
       person, id: task.id, version: task.draft?.version ?? 0, patience: this.patience,
       report: (state, words) => this.showSaving(state, words),
@@ -103,7 +105,7 @@ class Desk {
     });
     const kept = draft.unsent;
     const work = toWork(task, content ?? kept?.content ?? task.draft?.content ?? task.given ?? {});
-    this.current = { task, work, draft, shownAt: performance.now(), seconds: work.seconds, confirmed: false };
+    this.current = { task, work, draft, cameAt: performance.now(), shownAt: performance.now(), seconds: work.seconds, confirmed: false };
     const act = {
       place: (slot) => this.place(slot), change: () => this.changed(), highlight: () => this.highlight(), rewrite: () => this.rewrite(),
     };
@@ -127,7 +129,19 @@ class Desk {
     this.prefetch();
   }
 
+  /** A key came that cannot be meant for what is shown. It is never kept for a task that is not seen yet. */
+  early() {
+    const words = !this.current ? "Not taken: wait until you see the next task." : this.current.sending ? "Not taken: this one is being sent." : "Not taken: this task has only just come.";
+    if (this.hinted?.isConnected && this.hinted.textContent === words) return;  // once, not for each key
+    this.hinted?.remove();
+    this.hinted = toast(words, { seconds: 2 });
+  }
+
+  /** Whether the task came so suddenly that a key or a click was meant for the one before. */
+  get unseen() { return !this.current.touched && performance.now() - this.current.cameAt < UNSEEN; }
+
   leave() {
+    this.looking = false;
     this.current?.draft.close({ keep: true });
     this.current = null;
     forget();
@@ -135,11 +149,13 @@ class Desk {
   }
 
   wait(words) {
+    this.looking = true;  // keys are told that they come too early
     part("task").replaceChildren(h("p", { class: "empty" }, words));
     part("dock").hidden = true;
   }
 
   async showNothing({ code, words, hint, status }) {
+    this.looking = false;
     if (code === "consent-needed") return location.assign(campaign ? `/consent/${campaign}` : "/");
     if (code === "not-qualified" && campaign) return location.assign(`/qualification/${campaign}`);
     const reason = words ?? (this.outbox.waiting.length ? WAITING : REASONS[code] ?? REASONS["nothing-open"]);
@@ -193,6 +209,7 @@ class Desk {
   }
 
   changed() {
+    this.current.touched = true;
     this.current.confirmed = false;
     this.paint();
     this.current.draft.changed(toContent(this.current));
@@ -252,6 +269,7 @@ class Desk {
   async submit() {
     const { current } = this;
     if (!current || current.sending) return;
+    if (this.unseen) return this.early();
     const missing = lacking(current);
     if (missing) return this.say(missing, true);
     const short = (current.task.floor_seconds) - this.seconds();
@@ -290,19 +308,26 @@ class Desk {
     this.show(item.task, item.content);
   }
 
+  /** While a judgement is on its way and the task stays on the screen, nothing of it can be changed. */
+  sending(current, on) {
+    current.sending = on;
+    for (const node of [...current.view.nodes, part("dock")]) node.inert = on;
+  }
+
   async submitTraining(current, item) {
-    current.sending = true;
+    this.sending(current, true);
     current.draft.pause();
     this.showSaving("saving");
+    let answer = null;
     try {
-      const answer = await this.patience.until(() => request("POST", `/assignments/${item.id}/submit`, { body: item.body, headers: { "Idempotency-Key": item.key } }));
+      answer = await this.patience.until(() => request("POST", `/assignments/${item.id}/submit`, { body: item.body, headers: { "Idempotency-Key": item.key } }));
       current.draft.close();
-      this.showVerdict(answer);
     } catch (error) {
       current.draft.resume();
       this.say(`${error.message}. ${error.hint}`, true);
     }
-    current.sending = false;
+    this.sending(current, false);
+    if (answer) this.showVerdict(answer);
   }
 
   showVerdict(answer) {
@@ -325,59 +350,67 @@ class Desk {
   }
 
   async submitEdit(current, body) {
-    current.sending = true;
+    this.sending(current, true);
     try {
       await this.patience.until(() => request("PUT", `/judgements/${edited}`, { body }));
       current.draft.close();
       location.assign("/past");
     } catch (error) {
       this.say(`${error.message}. ${error.hint}`, true);
+      this.sending(current, false);
     }
-    current.sending = false;
   }
 
   decline(reason) {
-    if (edited) return;
-    const { task, draft, work } = this.current;
-    if ((work.note || work.rewrite || work.spans.length) && this.current.declining !== reason) {
-      this.current.declining = reason;
-      return this.say("That would throw away what you wrote. Once more if you mean it.", true);
+    if (edited || !this.current || this.current.sending) return;
+    if (this.unseen) return this.early();
+    const { current } = this;
+    const { task, draft, work } = current;
+    if ((work.note || work.rewrite || work.spans.length) && current.declining !== reason) {
+      current.declining = reason;
+      return this.say("That would put away what you wrote. Once more if you mean it.", true);
     }
+    const entry = { id: task.id, task, content: toContent(current), declined: false };
     draft.close();
     const send = () => request("POST", `/assignments/${task.id}/decline`, { body: { reason } });
-    this.patience.until(send).catch((error) => { if (error.status !== 404 && error.status !== 410) toast(error.message, { kind: "bad" }); });
-    toast(reason === "skip" ? "Skipped: somebody else will judge it." : "Noted that it cannot be judged.");
+    this.patience.until(send).then(() => { entry.declined = true; }, (error) => {
+      this.done = this.done.filter((other) => other !== entry);
+      if (error.status !== 404 && error.status !== 410) toast(error.message, { kind: "bad" });
+    });
+    this.done.push(entry);
+    toast(reason === "skip" ? "Skipped: somebody else will judge it." : "Noted that it cannot be judged.", { action: { label: "Undo", run: () => this.undo() } });
     this.advance();
   }
 
   async undo() {
-    if (edited) return;
+    if (edited || this.undoing) return;
     const last = this.done.at(-1);
-    if (this.undoing) return;
     this.undoing = true;
     try {
-      if (last?.judgement === null && !(await this.arrival(last))) return toast("It is still on its way; try again when the server is back.");
-      const id = last?.judgement ?? await this.newestJudgement();
-      if (!id) return toast("There is nothing to undo.");
-      const answer = await request("POST", `/judgements/${id}/undo?rendered=true`);
-      if (last) this.done.pop();
-      this.judged -= 1;
+      if (last && !(await this.arrival(last))) return toast("It is still on its way; try again when the server is back.");
+      const id = last?.judgement ?? (last ? null : await this.newestJudgement());
+      if (!last && !id) return toast("There is nothing to undo.");
+      const assignment = id ? (await request("POST", `/judgements/${id}/undo?rendered=true`)).assignment : await request("POST", `/assignments/${last.id}/take-up?rendered=true`);
+      this.done.pop();
+      if (id) this.judged -= 1;
       const busy = this.current;
       if (busy) { busy.draft.send(); this.held.unshift({ ...busy.task, draft: { version: busy.draft.version, content: toContent(busy) } }); }
       this.leave();
-      this.show(complete(answer.assignment), last?.content ?? null);
-      toast("Taken back. Judge it again when you are ready.");
+      this.show(complete(assignment), last?.content ?? null);
+      toast(id ? "Taken back. Judge it again when you are ready." : "Here it is again.");
     } catch (error) {
+      if (error instanceof Refused && last && "declined" in last) this.done = this.done.filter((other) => other !== last);  // the one before can still be undone
       toast(error instanceof Refused ? error.message : "The server cannot be reached just now.", { kind: "bad" });
     } finally {
       this.undoing = false;
     }
   }
 
-  /** Whether a submission that is on its way has come to the server, within some seconds. */
+  /** Whether what is on its way has come to the server, within some seconds. */
   async arrival(entry) {
-    for (let waited = 0; entry.judgement === null && waited < ARRIVAL; waited += 100) await new Promise((go) => setTimeout(go, 100));
-    return entry.judgement !== null;
+    const there = () => entry.declined || (entry.judgement ?? null) !== null;
+    for (let waited = 0; !there() && waited < ARRIVAL; waited += 100) await new Promise((go) => setTimeout(go, 100));
+    return there();
   }
 
   async newestJudgement() {

@@ -24,7 +24,11 @@ export function keyboard(desk, root) {
     f: () => root.querySelector("[data-list=flags]")?.focus(),
     w: () => root.querySelector("[data-list=reasons]")?.focus(),
     g: () => document.getElementById("guidelines")?.showModal(),
-    c: () => root.querySelectorAll(".turn").forEach((turn) => { turn.open = true; }),
+    c: () => {
+      const turns = [...root.querySelectorAll(".turn, .earlier")];
+      const closed = turns.some((turn) => !turn.open);
+      for (const turn of turns) turn.open = closed || turn.matches(".last");
+    },
     "=": () => desk.join(),
   };
   const without_task = new Set(["u", "g"]);
@@ -38,10 +42,12 @@ export function keyboard(desk, root) {
     if (event.key === "Escape" && (typing || event.target.matches("input"))) return event.target.blur();
     if (typing || (rest.checked && event.key !== "?")) return;
     if (event.key === "?") { event.preventDefault(); return help.showModal(); }
+    if (event.repeat && event.key !== "Backspace") return;  // one that is held down too long acts once
     if (act(event)) event.preventDefault();
   });
 
   function act(event) {
+    if ((desk.looking || desk.current?.sending) && meant(event)) { desk.early(); return true; }
     if (event.key === "Enter") return enter(event);
     if (!desk.current) return without_task.has(event.key.toLowerCase()) && run(event.key.toLowerCase());
     if (event.key === "Backspace") return desk.back() ?? true;
@@ -49,6 +55,12 @@ export function keyboard(desk, root) {
     const digit = digitOf(event);
     if (digit !== null) return event.target.matches(".dots input") ? mark(event.target, digit) : (desk.digit(digit, event.shiftKey), true);
     return !event.shiftKey && run(event.key.toLowerCase());
+  }
+
+  /** Whether this key would judge, or put the task away. */
+  function meant(event) {
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return false;
+    return digitOf(event) !== null || ["enter", "backspace", "=", "b", "s", "x"].includes(event.key.toLowerCase());
   }
 
   function run(name) {
@@ -61,7 +73,7 @@ export function keyboard(desk, root) {
   function enter(event) {
     const control = event.target.closest("button, a, summary");
     const pressed = control?.matches("[data-choice][aria-pressed=true]");
-    if (!desk.current || event.repeat || (control && !pressed)) return false;
+    if (!desk.current || (control && !pressed)) return false;
     desk.submit();
     return true;
   }

@@ -36,6 +36,7 @@ function closestBody(node) {
 
 const MARKS = "[*_`~\\\\]{0,3}";  // Markdown's own signs, which are not shown
 const STARTS = "(?:(?:[-*+>]|\\d+[.)]|#{1,6}) )?";  // of a list's, a quotation's, a heading's line
+const SHOWN = /[^*_`~\\\s]/g;  // what stands in the text and on the page alike
 const LONGEST = 2000;  // characters; longer words are looked for as they stand
 
 /** Where `words` stand in the text: the occurrence with as many before it as in what is shown before the selection. */
@@ -66,11 +67,14 @@ function rangeOf(body, words) {
   const nodes = [];
   const walker = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) nodes.push(walker.currentNode);
-  const at = nodes.map((node) => node.data).join("").indexOf(words);
+  const shown = nodes.map((node) => node.data).join("");
+  const signs = [...shown.matchAll(SHOWN)].map((found) => found.index);  // where the letters stand
+  const wanted = words.match(SHOWN)?.join("") ?? "";
+  const at = wanted ? signs.map((index) => shown[index]).join("").indexOf(wanted) : -1;
   if (at < 0) return [];
   const range = new Range();
-  range.setStart(...position(nodes, at));
-  range.setEnd(...position(nodes, at + words.length));
+  range.setStart(...position(nodes, signs[at]));
+  range.setEnd(...position(nodes, signs[at + wanted.length - 1] + 1));
   return [range];
 }
 

@@ -6,6 +6,7 @@ import { ordinal } from "./ranking.js";
 import { highlight, quoted } from "./spans.js";
 
 const MARKS = 5;
+const NEAR = 2;  // turns before the last that are seen at once; a longer conversation would push the answers off the screen
 const ROLES = { user: "Person", assistant: "Assistant", system: "Instructions" };
 
 export class TaskView {
@@ -24,13 +25,16 @@ export class TaskView {
 
   turns() {
     const turns = this.task.conversation;
-    return turns.map((turn, index) => {
+    const shown = turns.map((turn, index) => {
       const last = index === turns.length - 1;
       const start = turn.content.slice(0, 140).replace(/\s+/g, " ");
       return h("details", { class: `turn${last ? " last" : ""}`, open: last },
         h("summary", {}, h("span", { class: "turn-role" }, ROLES[turn.role] ?? turn.role), h("span", { class: "turn-start", dir: "auto" }, start)),
         prose(turn.html, { class: "turn-body" }));
     });
+    const far = shown.length - 1 - NEAR;
+    if (far < 2) return shown;
+    return [h("details", { class: "earlier" }, h("summary", {}, `${far} earlier turns `, key("C")), shown.slice(0, far)), ...shown.slice(far)];
   }
 
   answer({ slot, html }) {
@@ -73,7 +77,7 @@ export class TaskView {
     return h("section", { class: "further", "aria-label": "More about these answers" },
       task.reasons.length ? row("Why", task.reasons.map((word) => toggle("reasons", word))) : null,
       row("Problems", task.flags.map((word) => toggle("flags", word, true)), this.allBad),
-      h("div", { class: "further-row tall" }, h("label", { for: "note" }, "Note"), this.note),
+      h("div", { class: "further-row" }, h("label", { for: "note" }, "Note"), this.note),
       row("Words", h("button", { type: "button", class: "button quiet small", onpointerdown: (event) => event.preventDefault(), onclick: () => act.highlight() }, "Mark the selected words ", key("H")),
         h("button", { type: "button", class: "button quiet small", onclick: () => act.rewrite() }, "Write a better answer ", key("R")), this.rewritten));
   }
