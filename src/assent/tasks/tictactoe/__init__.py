@@ -28,9 +28,9 @@ class TicTacToe:
     """Self-play (implements `Environment`, and the protocols of two players, of conversations and of examinations).
 
     Some games begin with random moves of both sides (exploring starts; Sutton and Barto 2018, section 5.3). In some the
-    other side is chance: in its first one to three moves, so that the policy comes to every place where it can be led
+    other side is chance: in its first one to four moves, so that the policy comes to every place where it can be led
     and is then played against in earnest, or throughout. Else it is the policy, which slips now and then: it moves at
-    random, as it does where it writes no legal move.
+    random, as it does where it writes no legal move. It is second in three games of five: there is more to learn.
 
     Args:
         chance: share of games in which the other side is chance alone.
@@ -41,7 +41,7 @@ class TicTacToe:
 
     name = "tictactoe"
 
-    def __init__(self, chance: float = 0.1, detours: float = 0.5, slips: float = 0.05, openings: float = 0.25) -> None:
+    def __init__(self, chance: float = 0.1, detours: float = 0.9, slips: float = 0.05, openings: float = 0.25) -> None:
         for what, share in {"chance": chance, "detours": detours, "slips": slips, "openings": openings}.items():
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{what} is a share, from 0 to 1, got {share}")
@@ -50,10 +50,10 @@ class TicTacToe:
     def reset(self, seed: int) -> tuple[Message, ...]:
         """A side for the policy, and what was played before it; nothing while the other side is to be asked."""
         self._random = random.Random(seed)
-        self.player = self._random.choice((FIRST, SECOND))
+        self.player = self._random.choice((FIRST, SECOND, FIRST, SECOND, SECOND))
         against_chance = self._random.random() < self._chance
         self._slip = 1.0 if against_chance else self._slips
-        self._detour = self._random.randint(1, 3) if self._random.random() < self._detours else 0
+        self._detour = self._random.randint(1, 4) if self._random.random() < self._detours else 0
         self.board = self._opening() if self._random.random() < self._openings else Board()
         self._begun = False
         return state(self.board, self.player) if self._turn_of_policy or self._chance_moves() else ()
