@@ -21,8 +21,8 @@ from assent.web.admin.measuring import Findings, Leaning, measure, measure_apart
 log = logging.getLogger("assent.web")
 MOST_KEPT = 16
 PATIENCE = 1.0  # seconds that a page waits for figures before it is shown without them
-MANY = 3000  # judgements, from which on another process measures; to start it takes as long as to measure so many
-REST = 4.0  # times what a long measuring took, until the next one begins: it takes a fifth of a core at the most
+MANY = 3000  # judgements, over which another process measures, and no page waits for it
+REST = 4.0  # times as long as a long measuring took passes before the next, so that it takes a fifth of a core at most
 
 Key = tuple[str, tuple[str, ...], tuple[int, ...]]
 Stamp = tuple[int, int]  # the newest judgement; the groups that people are in
@@ -49,11 +49,6 @@ class Measured:
         """Of everybody, by criterion and by group."""
         return self.found.leanings
 
-    @property
-    def is_slow(self) -> bool:
-        """True if a page does not wait for newer figures, as it has some."""
-        return self.stamp is not None and self.took > PATIENCE
-
 
 class Measurements:
     """Figures by runs and people left out, measured one after the other in a thread of their own."""
@@ -78,13 +73,13 @@ class Measurements:
             self._kept.move_to_end(key)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-            rests = held.is_slow and time.monotonic() - held.ended < REST * held.took
+            rests = held.took > PATIENCE and time.monotonic() - held.ended < REST * held.took
             begin = held.stamp != stamp and not held.renewing and not rests
             held.renewing = held.renewing or begin
         if begin:
             threading.Thread(target=self._measure, args=(store, key, held, stamp), daemon=True).start()
-        until = time.monotonic() + PATIENCE
-        while held.renewing and not held.is_slow and time.monotonic() < until:
+        until = time.monotonic() + (PATIENCE if stamp[0] <= MANY else 0.0)
+        while held.renewing and time.monotonic() < until:
             time.sleep(0.02)
         return held
 

@@ -19,7 +19,7 @@ from assent.types.feedback import JudgedTask
 SEED = 0
 RESAMPLES = 500  # of the leanings
 SMALLEST_GROUP = 3  # people; of fewer, a group's figures would be somebody's
-NICENESS = 10  # who judges goes before who looks at figures
+NICENESS = 5  # who judges goes before who looks at figures
 
 
 @dataclass(frozen=True)
