@@ -64,7 +64,7 @@ def measure_apart(store: Store, run_ids: Sequence[str], without: Sequence[int]) 
     try:
         found = answer.recv()
     except EOFError as error:
-        raise WorkspaceError("the measuring of people was ended", "Was there memory enough?") from error
+        raise WorkspaceError("the measuring of people was ended", "The server's log says why.") from error
     finally:
         answer.close()
         process.join()
