@@ -43,7 +43,7 @@ _RECORDED = select(JudgementRow.id, JudgementRow.idempotency_key, JudgementRow.a
     JudgementRow.idempotency_key.in_(bindparam("keys", expanding=True))
 )
 _INSERT = insert(JudgementRow)
-_SUBMIT = update(AssignmentRow).where(_assignments_wanted).values(state="submitted")
+_SUBMIT = update(AssignmentRow).where(AssignmentRow.id == bindparam("assignment")).values(state="submitted")
 _FORGET = delete(DraftRow).where(DraftRow.assignment_id.in_(bindparam("assignments", expanding=True)))
 
 
@@ -210,11 +210,13 @@ def _record_all(connection: Connection, submissions: Sequence[tuple[int, Judgeme
         require_fit(judgement, row, LabelKind(row.label), len(row.order_shown))
         require_room(connection, row, row.task_id, row.overlap, now)
         columns = columns_of_row(judgement, row, key, now, row.revision + 1)  # more than 1 if it was taken back
-        number = insert_one(connection, _INSERT, columns)
-        known[key] = (number, assignment_id)
+        known[key] = (insert_one(connection, _INSERT, columns), assignment_id)
+        connection.execute(_SUBMIT, {"assignment": assignment_id})  # at once: those that follow need room beside it
         submitted.add(assignment_id)
         new.add(assignment_id)
-    _close(connection, sorted(new), sorted({rows[each].task_id for each in new}))
+    for some in batches(sorted(new)):
+        connection.execute(_FORGET, {"assignments": list(some)})
+    note_whether_open(connection, sorted({rows[each].task_id for each in new}))
     return [known[key][0] for key in keys]
 
 
@@ -238,14 +240,6 @@ def _recorded_by(connection: Connection, keys: Sequence[str]) -> dict[str, tuple
         rows = connection.execute(_RECORDED, {"keys": list(some)})
         found.update((row.idempotency_key, (row.id, row.assignment_id)) for row in rows)
     return found
-
-
-def _close(connection: Connection, assignment_ids: Sequence[int], task_ids: Sequence[int]) -> None:
-    """What follows from judgements of these assignments: they are submitted, and nothing typed is left."""
-    for some in batches(assignment_ids):
-        connection.execute(_SUBMIT, {"assignments": list(some)})
-        connection.execute(_FORGET, {"assignments": list(some)})
-    note_whether_open(connection, task_ids)
 
 
 def _require_same(known: tuple[int, int], row: Row[Any], key: str) -> None:
