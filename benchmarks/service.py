@@ -31,22 +31,23 @@ from benchmarks.annotators import Connection, Tally, annotate
 from benchmarks.serving import Serving
 
 HELLO_SECONDS = 5.0
+RUN = "round1-sample"
 
 
 def fill(store: Store, tasks: int, overlap: int) -> None:
     """Pairs to be judged, in the loop's first run."""
     prompts = add_prompts(store, [user_prompt(f"How is question {number} answered?") for number in range(tasks)])
-    start_run(store, "round1-sample", "sample", 1, {"benchmark": True})
+    start_run(store, RUN, "sample", 1, {"benchmark": True})
     rollouts = [
         Rollout(number, [1], [2], [-0.5], FinishReason.STOP, f"Answer {number}.{side}.", "sft-0", group=number)
         for number in range(tasks)
         for side in range(2)
     ]
-    ids = add_completions(store, "round1-sample", prompts, rollouts, SamplingParams(1.0, 8))
+    ids = add_completions(store, RUN, prompts, rollouts, SamplingParams(1.0, 8))
     rows = [
         NewTask(prompt, (ids[2 * place], ids[2 * place + 1]), overlap=overlap) for place, prompt in enumerate(prompts)
     ]
-    add_tasks(store, "round1-sample", rows)
+    add_tasks(store, RUN, rows)
     serve_the_loop(store)
 
 
@@ -102,8 +103,8 @@ def measure(database_url: str, folder: Path, options: argparse.Namespace) -> dic
         "requests_per_second": round(tally.requests / passed, 1),
         "hello_requests_per_second": round(hello, 1),
         "ratio": round(tally.requests / passed / hello, 3),
-        "submit_ms": _quantiles(tally.submit_seconds),
-        "next_ms": _quantiles(tally.next_seconds),
+        "submit_ms": quantiles(tally.submit_seconds),
+        "next_ms": quantiles(tally.next_seconds),
         "failures": tally.failures,
         **found,
     }
@@ -126,7 +127,8 @@ async def _hello_rate(people: int) -> float:
         return sum(await asyncio.gather(*(ask() for _ in range(people)))) / HELLO_SECONDS
 
 
-def _quantiles(seconds: list[float]) -> dict[str, float]:
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """The middle and the slow end of how long something took, in milliseconds."""
     ordered = sorted(seconds)
     if not ordered:
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,24 +63,49 @@ def serve(place: Workspace, store: Store, address: Address, database_url: str | 
         WorkspaceError: the port is taken.
     """
     require_parts()
-    import uvicorn
-
     if workers > 1:
-        said = {
-            "folder": str(place.path),
-            "database_url": database_url,
-            "remote": address.remote,
-            "hosts": address.hosts,
-        }
-        os.environ["ASSENT_SERVICE"] = json.dumps(said)
-        uvicorn.run("assent.web.process:app", factory=True, workers=workers, **options(address))
+        _serve_in_processes(place, address, database_url, workers)
         return
     server = server_of(place, store, address)
     server.run()
     if not server.started:
-        raise WorkspaceError(
-            f"cannot listen on {address.host}, port {address.port}", "Is it in use? Choose another with --port."
-        )
+        raise _not_listening(address)
+
+
+def _serve_in_processes(place: Workspace, address: Address, database_url: str | None, workers: int) -> None:
+    """Several processes take what comes to one socket; one that ends is replaced, until a signal ends them all."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    said = {"folder": str(place.path), "database_url": database_url, "remote": address.remote, "hosts": address.hosts}
+    os.environ["ASSENT_SERVICE"] = json.dumps(said)
+    config = uvicorn.Config("assent.web.process:app", factory=True, workers=workers, **options(address))
+    with _listen(address) as listening:
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _listen(address: Address) -> socket.socket:
+    """A listening socket that says that it is TCP, without which asyncio leaves Nagle's algorithm on.
+
+    Then each answer, written in two parts, would wait 40 ms for the client to acknowledge the first; the socket that
+    uvicorn makes for several processes is such a one.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address.host, address.port))
+    except OSError as error:
+        listening.close()
+        raise _not_listening(address) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _not_listening(address: Address) -> WorkspaceError:
+    return WorkspaceError(
+        f"cannot listen on {address.host}, port {address.port}", "Is it in use? Choose another with --port."
+    )
 
 
 def server_of(place: Workspace, store: Store, address: Address) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from assent.store.audit import record
@@ -165,8 +166,8 @@ def revoke_tokens(session: Session, store: Store, account_id: int) -> None:
         token.revoked_at = store.now()
 
 
-def account_of(row: AccountRow, name: str) -> Account:
-    """A row as a value."""
+def account_of(row: AccountRow | Row[Any], name: str) -> Account:
+    """A row, or its columns, as a value."""
     has_password = row.password_hash is not None
     return Account(row.id, row.person_id, name, row.login, row.role, row.state, tuple(row.groups), has_password)
 

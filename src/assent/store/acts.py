@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from assent.store.checks import agreement
 from assent.store.database import Store
 from assent.store.judgements import Judgements, judgement_of, require_fit, row_of
 from assent.store.leases import lock_tasks, require_room
+from assent.store.own import require_own
 from assent.store.progress import standing_of
-from assent.store.queue import LEASE_SECONDS, require_own
-from assent.store.revisions import frozen_in, is_current, newest, note_whether_open
+from assent.store.queue import LEASE_SECONDS
+from assent.store.revisions import frozen_in, is_current, newest_of, note_whether_open
 from assent.store.service_tables import DraftRow
 from assent.store.shown import Asked, Draft
 from assent.store.tables import AssignmentRow, JudgementRow, PromptRow, TaskRow
@@ -24,6 +25,21 @@ from assent.types.errors import ConflictError, DataError, NotFoundError
 from assent.types.feedback import Judgement, LabelKind
 
 DECLINED_AS = ("skip", "cannot-judge")
+
+_own = AssignmentRow.id == bindparam("assignment")
+_TASK_OF = select(AssignmentRow.task_id).where(_own)
+_EXTEND = update(AssignmentRow).where(_own).values(state="leased", expires_at=bindparam("until"))
+_DECLINE = (
+    update(AssignmentRow)
+    .where(_own)
+    .values(state="declined", declined_as=bindparam("why"), expires_at=bindparam("now"))
+)
+_FORGET = delete(DraftRow).where(DraftRow.assignment_id == bindparam("assignment"))
+_DRAFT = (
+    select(AssignmentRow.id, AssignmentRow.state, DraftRow.version, DraftRow.content)
+    .outerjoin(DraftRow, DraftRow.assignment_id == AssignmentRow.id)
+    .where(_own, AssignmentRow.person_id == bindparam("person"))
+)
 
 
 @dataclass(frozen=True)
@@ -57,15 +73,20 @@ def renew(store: Store, assignment_id: int, person_id: int, seconds: float = LEA
         NotFoundError: no such assignment of theirs.
         ConflictError: it was submitted or declined, or ran out and others took the place.
     """
-    with store.write() as session:
-        row = require_own(session, assignment_id, person_id, lock=False)
-        task = lock_tasks(session, [row.task_id])[row.task_id]  # before the assignment, as everywhere: no deadlock
-        session.refresh(row, with_for_update=True)
-        if row.state in ("submitted", "declined"):
-            raise ConflictError(f"assignment {assignment_id} is {row.state}", "Go on with another task.")
-        require_room(session, row, task, store.now())
-        row.state, row.expires_at = "leased", store.now() + timedelta(seconds=seconds)
-        return row.expires_at
+    until = store.now() + timedelta(seconds=seconds)
+
+    def extend(session: Session) -> None:
+        connection = session.connection()
+        found = connection.scalar(_TASK_OF, {"assignment": assignment_id})
+        task = None if found is None else lock_tasks(session, [found])[found]  # before the assignment: no deadlock
+        row = require_own(connection, assignment_id, person_id)
+        _require_unfinished(row.id, row.state)
+        if task is not None:
+            require_room(connection, row, task.id, task.overlap, store.now())
+        connection.execute(_EXTEND, {"assignment": assignment_id, "until": until})
+
+    store.write_soon(extend)
+    return until
 
 
 def save_draft(
@@ -87,20 +108,12 @@ def save_draft(
         NotFoundError: no such assignment of theirs.
         ConflictError: it was submitted or declined.
     """
-    with store.write() as session:
-        row = require_own(session, assignment_id, person_id)
-        if row.state in ("submitted", "declined"):
-            raise ConflictError(f"assignment {assignment_id} is {row.state}", "Go on with another task.")
-        draft = session.get(DraftRow, assignment_id)
-        if draft is not None and draft.content == dict(content):
-            return True, Draft(draft.version, draft.content)  # a repeated request, or nothing new
-        if (0 if draft is None else draft.version) != version:
-            return False, Draft(0, {}) if draft is None else Draft(draft.version, draft.content)
-        if draft is None:
-            draft = DraftRow(assignment_id=assignment_id)
-            session.add(draft)
-        draft.version, draft.content, draft.saved_at = version + 1, dict(content), store.now()
-        return True, Draft(draft.version, draft.content)
+    asked = {"assignment": assignment_id, "person": person_id}
+    with store.look() as connection:
+        kept = _kept_draft(connection, asked, content)
+    if kept is not None:
+        return True, kept  # a repeated request, or nothing new
+    return store.write_soon(lambda session: _save_draft(session.connection(), asked, version, content, store.now()))
 
 
 def submit(store: Store, asked: Asked, judgement: Judgement, key: str = "") -> Submitted:
@@ -118,11 +131,13 @@ def submit(store: Store, asked: Asked, judgement: Judgement, key: str = "") -> S
     """
     if asked.state != "submitted":
         _require_time(store, asked, judgement)
-    number = Judgements(store).submit(asked.assignment_id, judgement, key)
+    number = asked.recorded.get(key or asked.idempotency_key)
+    if number is None:
+        number = Judgements(store).submit(asked.assignment_id, judgement, key)
     gold = asked.gold
     if gold is None or gold.stage == "hidden":
         return Submitted(number)
-    stage = standing_of(store, gold.campaign_id, asked.person_id).stage
+    stage = standing_of(store, asked.campaign_id, asked.person_id).stage
     if gold.stage != "training":
         return Submitted(number, stage=stage)
     right, total = agreement(gold.ranks, Judgements(store).get(number).ranks)
@@ -139,14 +154,15 @@ def decline(store: Store, assignment_id: int, person_id: int, why: str) -> None:
     """
     if why not in DECLINED_AS:
         raise DataError(f"reason: {' or '.join(DECLINED_AS)}, got {why!r}")
-    with store.write() as session:
-        row = require_own(session, assignment_id, person_id)
-        if row.state == "submitted":
+
+    def give_back(session: Session) -> None:
+        connection = session.connection()
+        if require_own(connection, assignment_id, person_id).state == "submitted":
             raise ConflictError(f"assignment {assignment_id} is submitted", "Take the judgement back first.")
-        row.state, row.declined_as, row.expires_at = "declined", why, store.now()
-        draft = session.get(DraftRow, assignment_id)
-        if draft is not None:
-            session.delete(draft)
+        connection.execute(_DECLINE, {"assignment": assignment_id, "why": why, "now": store.now()})
+        connection.execute(_FORGET, {"assignment": assignment_id})
+
+    store.write_soon(give_back)
 
 
 def undo(store: Store, judgement_id: int, person_id: int, seconds: float = LEASE_SECONDS) -> int:
@@ -166,7 +182,7 @@ def undo(store: Store, judgement_id: int, person_id: int, seconds: float = LEASE
         row.state, row.expires_at = "leased", store.now() + timedelta(seconds=seconds)
         row.idempotency_key = f"{row.task_id}:{row.person_id}:{old.revision + 1}"
         session.flush()
-        note_whether_open(session, [task])
+        note_whether_open(session.connection(), [task.id])
         return row.id
 
 
@@ -233,6 +249,39 @@ def own_judgement(store: Store, judgement_id: int, person_id: int) -> tuple[int,
         return row.assignment_id, judgement_of(row)
 
 
+def _require_unfinished(assignment_id: int, state: str) -> None:
+    if state in ("submitted", "declined"):
+        raise ConflictError(f"assignment {assignment_id} is {state}", "Go on with another task.")
+
+
+def _kept_draft(connection: Connection, asked: Mapping[str, int], content: Mapping[str, Any]) -> Draft | None:
+    """The draft, if it says the same already."""
+    row = connection.execute(_DRAFT, asked).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no assignment {asked['assignment']}")
+    _require_unfinished(row.id, row.state)
+    return Draft(row.version, row.content) if row.version is not None and row.content == dict(content) else None
+
+
+def _save_draft(
+    connection: Connection, asked: Mapping[str, int], version: int, content: Mapping[str, Any], now: datetime
+) -> tuple[bool, Draft]:
+    require_own(connection, asked["assignment"], asked["person"])
+    kept = _kept_draft(connection, asked, content)
+    if kept is not None:
+        return True, kept
+    found = connection.execute(_DRAFT, asked).one()
+    if (found.version or 0) != version:
+        return False, Draft(found.version or 0, found.content or {})
+    values = {"version": version + 1, "content": dict(content), "saved_at": now}
+    if found.version is None:
+        connection.execute(insert(DraftRow), {"assignment_id": asked["assignment"], **values})
+    else:
+        mine = update(DraftRow).where(DraftRow.assignment_id == asked["assignment"])
+        connection.execute(mine.values(**values))
+    return True, Draft(version + 1, dict(content))
+
+
 def _own_judgement(session: Session, judgement_id: int, person_id: int) -> tuple[JudgementRow, AssignmentRow, TaskRow]:
     old = session.get(JudgementRow, judgement_id)
     if old is None or old.person_id != person_id:
@@ -243,7 +292,7 @@ def _own_judgement(session: Session, judgement_id: int, person_id: int) -> tuple
 
 
 def _require_newest(session: Session, old: JudgementRow) -> None:
-    last = newest(session, old.assignment_id)
+    last = newest_of(session.connection(), old.assignment_id)
     if last is None or last.id != old.id or old.withdrawn:
         raise ConflictError(f"judgement {old.id} was revised since", "Look at it again and change the newest.")
     dataset = frozen_in(session, old.id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from assent.store.audit import record
@@ -21,6 +21,32 @@ FLAGS = ("unsafe", "personal data", "off topic")
 TEXTS = ("guidelines", "consent")
 JUDGED_KINDS = ("sample", "eval")  # the loop's runs that put up tasks
 LOOP_TITLE = "The loop"
+
+# Every request for a task asks these, so they are made once.
+_CAMPAIGN = select(CampaignRow.__table__).where(CampaignRow.id == bindparam("campaign"))
+_CAMPAIGN_IDS = select(CampaignRow.id).order_by(CampaignRow.id)
+_TEXTS = (
+    select(CampaignTextRow.__table__)
+    .where(CampaignTextRow.campaign_id == bindparam("campaign"))
+    .order_by(CampaignTextRow.version)
+)
+_OWN_RUNS = (
+    select(RunRow.id)
+    .join(CampaignRunRow, CampaignRunRow.run_id == RunRow.id)
+    .where(CampaignRunRow.campaign_id == bindparam("campaign"))
+    .order_by(RunRow.serial)
+)
+_LOOP_RUNS = (
+    select(RunRow.id)
+    .where(RunRow.kind.in_(JUDGED_KINDS), RunRow.id.not_in(select(CampaignRunRow.run_id)))
+    .order_by(RunRow.serial)
+)
+_CONSENT = select(ConsentRow.id).where(
+    ConsentRow.campaign_id == bindparam("campaign"),
+    ConsentRow.person_id == bindparam("person"),
+    ConsentRow.consent_version == bindparam("consent"),
+    ConsentRow.guidelines_version == bindparam("guidelines"),
+)
 
 
 @dataclass(frozen=True)
@@ -156,7 +182,7 @@ def change_campaign(
         said = sorted(name for name, value in changed.items() if value is not None)
         record(session, store, by, "change campaign", "campaign", campaign_id, {"changed": said, "state": row.state})
         session.flush()
-        return read_campaign(session, campaign_id)
+        return read_campaign(session.connection(), campaign_id)
 
 
 def get_campaign(store: Store, campaign_id: int) -> Campaign:
@@ -165,28 +191,29 @@ def get_campaign(store: Store, campaign_id: int) -> Campaign:
     Raises:
         NotFoundError: no such campaign.
     """
-    with store.read() as session:
-        return read_campaign(session, campaign_id)
+    with store.look() as connection:
+        return read_campaign(connection, campaign_id)
 
 
 def list_campaigns(store: Store) -> list[Campaign]:
     """All campaigns in the order in which they were opened."""
-    with store.read() as session:
-        ids = session.scalars(select(CampaignRow.id).order_by(CampaignRow.id)).all()
-        return [read_campaign(session, campaign_id) for campaign_id in ids]
+    with store.look() as connection:
+        ids = connection.scalars(_CAMPAIGN_IDS).all()
+        return [read_campaign(connection, campaign_id) for campaign_id in ids]
 
 
-def read_campaign(session: Session, campaign_id: int) -> Campaign:
+def read_campaign(connection: Connection, campaign_id: int) -> Campaign:
     """The same as `get_campaign`, inside a transaction."""
-    row = session.get(CampaignRow, campaign_id)
+    row = connection.execute(_CAMPAIGN, {"campaign": campaign_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"no campaign {campaign_id}")
-    settings = settings_of(row)
-    return Campaign(row.id, row.state, row.automatic, settings, _runs_of(session, row), _texts_of(session, row.id))
+    runs = connection.scalars(_LOOP_RUNS if row.automatic else _OWN_RUNS, {"campaign": campaign_id})
+    texts = _texts_of(connection, campaign_id)
+    return Campaign(row.id, row.state, row.automatic, settings_of(row), tuple(runs), texts)
 
 
-def settings_of(row: CampaignRow) -> CampaignSettings:
-    """What a row says a campaign asks for."""
+def settings_of(row: Row[Any]) -> CampaignSettings:
+    """What the columns of a campaign say that it asks for."""
     return CampaignSettings(
         title=row.title,
         criteria=tuple(Criterion(**each) for each in row.criteria),
@@ -204,8 +231,8 @@ def settings_of(row: CampaignRow) -> CampaignSettings:
 
 def campaign_ids(store: Store) -> list[int]:
     """The ids of all campaigns in the order in which they were opened."""
-    with store.read() as session:
-        return list(session.scalars(select(CampaignRow.id).order_by(CampaignRow.id)))
+    with store.look() as connection:
+        return list(connection.scalars(_CAMPAIGN_IDS))
 
 
 def serve_the_loop(store: Store, criteria: Sequence[Criterion] = ()) -> int:
@@ -235,10 +262,10 @@ def give_consent(store: Store, campaign_id: int, person_id: int, consent_version
         ConflictError: these are not the newest versions.
     """
     with store.write() as session:
-        campaign = read_campaign(session, campaign_id)
+        campaign = read_campaign(session.connection(), campaign_id)
         if campaign.versions() != (consent_version, guidelines_version):
             raise ConflictError("the texts were changed meanwhile", "Read them again.")
-        if not has_consented(session, campaign, person_id):
+        if not has_consented(session.connection(), campaign, person_id):
             given = ConsentRow(
                 campaign_id=campaign_id,
                 person_id=person_id,
@@ -251,22 +278,17 @@ def give_consent(store: Store, campaign_id: int, person_id: int, consent_version
 
 def consented(store: Store, campaign: Campaign, person_id: int) -> bool:
     """True if the person agreed to the newest texts, or there are none."""
-    with store.read() as session:
-        return has_consented(session, campaign, person_id)
+    with store.look() as connection:
+        return has_consented(connection, campaign, person_id)
 
 
-def has_consented(session: Session, campaign: Campaign, person_id: int) -> bool:
+def has_consented(connection: Connection, campaign: Campaign, person_id: int) -> bool:
     """The same, inside a transaction."""
     consent, guidelines = campaign.versions()
     if consent == guidelines == 0:
         return True
-    query = select(ConsentRow.id).where(
-        ConsentRow.campaign_id == campaign.id,
-        ConsentRow.person_id == person_id,
-        ConsentRow.consent_version == consent,
-        ConsentRow.guidelines_version == guidelines,
-    )
-    return session.scalar(query) is not None
+    wanted = {"campaign": campaign.id, "person": person_id, "consent": consent, "guidelines": guidelines}
+    return connection.scalar(_CONSENT, wanted) is not None
 
 
 def _columns(settings: CampaignSettings) -> dict[str, Any]:
@@ -304,7 +326,7 @@ def _serve(session: Session, campaign_id: int, run_ids: Sequence[str]) -> None:
 def _add_text(session: Session, store: Store, campaign_id: int, kind: str, text: str) -> None:
     if kind not in TEXTS:
         raise DataError(f"no text {kind!r}", f"A campaign has {' and '.join(TEXTS)}.")
-    newest = _texts_of(session, campaign_id).get(kind)
+    newest = _texts_of(session.connection(), campaign_id).get(kind)
     if text == ("" if newest is None else newest.text):
         return
     version = 1 if newest is None else newest.version + 1
@@ -312,19 +334,9 @@ def _add_text(session: Session, store: Store, campaign_id: int, kind: str, text:
     session.flush()
 
 
-def _texts_of(session: Session, campaign_id: int) -> dict[str, Text]:
-    query = select(CampaignTextRow).where(CampaignTextRow.campaign_id == campaign_id)
-    rows = session.scalars(query.order_by(CampaignTextRow.version))
+def _texts_of(connection: Connection, campaign_id: int) -> dict[str, Text]:
+    rows = connection.execute(_TEXTS, {"campaign": campaign_id})
     return {row.kind: Text(row.version, row.text, row.created_at) for row in rows}  # the newest comes last
-
-
-def _runs_of(session: Session, row: CampaignRow) -> tuple[str, ...]:
-    if row.automatic:
-        taken = select(CampaignRunRow.run_id)
-        query = select(RunRow.id).where(RunRow.kind.in_(JUDGED_KINDS), RunRow.id.not_in(taken))
-        return tuple(session.scalars(query.order_by(RunRow.serial)))
-    held = select(RunRow.id).join(CampaignRunRow, CampaignRunRow.run_id == RunRow.id)
-    return tuple(session.scalars(held.where(CampaignRunRow.campaign_id == row.id).order_by(RunRow.serial)))
 
 
 def checks_run(campaign_id: int) -> str:

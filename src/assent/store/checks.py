@@ -69,7 +69,7 @@ def add_gold(
     if len(ranks) != count or not all(1 <= rank <= count for rank in ranks):
         raise DataError(f"ranks: {count} numbers from 1 to {count}, 1 for the best")
     with store.write() as session:
-        read_campaign(session, campaign_id)
+        read_campaign(session.connection(), campaign_id)
         found = rows_by_id(session, CompletionRow, completion_ids)
         prompts = {row.prompt_id for row in found.values()}
         if len(prompts) > 1:

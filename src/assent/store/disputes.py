@@ -20,8 +20,9 @@ from assent.store.audit import record
 from assent.store.campaigns import require_checks_run
 from assent.store.database import Store
 from assent.store.leases import new_assignment, order_of
+from assent.store.own import campaign_of
 from assent.store.queries import batches
-from assent.store.queue import LEASE_SECONDS, campaign_of
+from assent.store.queue import LEASE_SECONDS
 from assent.store.revisions import is_current
 from assent.store.tables import AssignmentRow, JudgementRow, PersonRow, PromptRow, TaskCompletionRow, TaskRow
 from assent.store.tasks import completion_ids_of
@@ -100,7 +101,7 @@ def open_ruling(store: Store, task_id: int, account: Account, seed: int) -> tupl
         origin = session.get(TaskRow, task_id)
         if origin is None or origin.repeat_of is not None or origin.purpose == "gold":
             raise NotFoundError(f"no task {task_id} that people can disagree on")
-        campaign = campaign_of(session, origin)
+        campaign = campaign_of(session.connection(), origin.id)
         own = select(AssignmentRow.id).where(
             AssignmentRow.task_id == task_id,
             AssignmentRow.person_id == account.person_id,

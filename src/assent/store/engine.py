@@ -10,7 +10,8 @@ from sqlalchemy.engine import URL
 from assent.store.hashing import canonical_json
 
 BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another before "database is locked"
-MOST_CONNECTIONS = 50  # of one process; a server has 40 threads
+MOST_CONNECTIONS = 50  # of one process
+KEPT_CONNECTIONS = 20  # open while nobody needs them: a pool closes all beyond, and then opens them anew under load
 WRITE_OPTION = "assent_write"
 
 
@@ -23,7 +24,8 @@ def make_engine(url: URL) -> Engine:
         url,
         json_serializer=canonical_json,
         pool_pre_ping=url.get_backend_name() != "sqlite",
-        max_overflow=MOST_CONNECTIONS - 5,
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS,
     )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)

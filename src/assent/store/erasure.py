@@ -81,7 +81,7 @@ def _withdraw_all(session: Session, store: Store, person_id: int) -> int:
     query = select(JudgementRow).where(JudgementRow.person_id == person_id, is_current())
     current = session.scalars(query.order_by(JudgementRow.id)).all()
     for some in batches(current):
-        tasks = lock_tasks(session, [row.task_id for row in some])
+        tasks = list(lock_tasks(session, [row.task_id for row in some]))
         assignments = _assignments(session, [row.assignment_id for row in some])
         for old in some:
             row = assignments[old.assignment_id]
@@ -89,7 +89,7 @@ def _withdraw_all(session: Session, store: Store, person_id: int) -> int:
             session.add(new)
             row.state, row.expires_at = "expired", store.now()
         session.flush()
-        note_whether_open(session, list(tasks.values()))
+        note_whether_open(session.connection(), tasks)
     words = (JudgementRow.note != "") | (JudgementRow.rewrite != "")
     mine = select(AssignmentRow.id).where(AssignmentRow.person_id == person_id)
     session.execute(delete(DraftRow).where(DraftRow.assignment_id.in_(mine)))

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
-from assent.store.leases import lock_tasks, require_room, take_leases
-from assent.store.queries import batches, rows_by_id
-from assent.store.revisions import newest, note_whether_open
+from assent.store.leases import Lease, lock_tasks, require_room, take_leases
+from assent.store.queries import batches, insert_one, rows_by_id
+from assent.store.revisions import LAST_REVISION, note_whether_open
 from assent.store.service_tables import DraftRow
 from assent.store.tables import AssignmentRow, CompletionRow, JudgementRow, PersonRow, PromptRow, TaskRow
 from assent.store.tasks import completion_ids_of
@@ -22,6 +22,29 @@ from assent.types.feedback import Assignment, Judgement, LabelKind, Span
 from assent.types.messages import Message
 
 LEASE_SECONDS = 3600.0
+
+_assignments_wanted = AssignmentRow.id.in_(bindparam("assignments", expanding=True))
+_SUBMITTED = (
+    select(
+        *(AssignmentRow.id, AssignmentRow.task_id, AssignmentRow.person_id, AssignmentRow.order_shown),
+        *(AssignmentRow.state, AssignmentRow.idempotency_key, AssignmentRow.expires_at),
+        *(TaskRow.label, TaskRow.overlap, LAST_REVISION.label("revision")),
+    )
+    .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+    .where(_assignments_wanted)
+)
+_LOCK = (  # in the order of their ids: two who submit several at once cannot deadlock
+    select(TaskRow.id)
+    .where(TaskRow.id.in_(select(AssignmentRow.task_id).where(_assignments_wanted)))
+    .order_by(TaskRow.id)
+    .with_for_update()
+)
+_RECORDED = select(JudgementRow.id, JudgementRow.idempotency_key, JudgementRow.assignment_id).where(
+    JudgementRow.idempotency_key.in_(bindparam("keys", expanding=True))
+)
+_INSERT = insert(JudgementRow)
+_SUBMIT = update(AssignmentRow).where(AssignmentRow.id == bindparam("assignment")).values(state="submitted")
+_FORGET = delete(DraftRow).where(DraftRow.assignment_id.in_(bindparam("assignments", expanding=True)))
 
 
 class Judgements:
@@ -57,9 +80,9 @@ class Judgements:
             wanted = list(dict.fromkeys(task_ids))
             tasks = lock_tasks(session, wanted)
             completions = completion_ids_of(session, wanted)
-            pairs = [(tasks[task_id], len(completions[task_id])) for task_id in wanted]
-            rows = take_leases(session, pairs, person_id, seed, self._store.now(), seconds)
-            return _assignments(session, rows, tasks, completions)
+            pairs = [(task_id, len(completions[task_id])) for task_id in wanted]
+            held = take_leases(session.connection(), pairs, person_id, seed, self._store.now(), seconds)
+            return _assignments(session, held, tasks, completions)
 
     def submit(self, assignment_id: int, judgement: Judgement, idempotency_key: str = "") -> int:
         """Record a judgement for good and return its id. The same key again returns the same id, records nothing.
@@ -73,7 +96,8 @@ class Judgements:
             DataError: unknown assignment; a judgement that does not fit it; submitted before under another key; or
                 the lease ran out and the task was given to someone else.
         """
-        return self.submit_all([(assignment_id, judgement, idempotency_key)])[0]
+        said = [(assignment_id, judgement, idempotency_key)]
+        return self._store.write_soon(lambda session: _record_all(session.connection(), said, self._store.now()))[0]
 
     def submit_all(self, submissions: Sequence[tuple[int, Judgement, str]]) -> list[int]:
         """Record several judgements in one transaction, all or none, and return their ids in order.
@@ -87,39 +111,7 @@ class Judgements:
             DataError: see `submit`; then none was recorded.
         """
         with self._store.write() as session:
-            rows = [_require_assignment(session, assignment_id) for assignment_id, _, _ in submissions]
-            task_ids = [row.task_id for row in rows]
-            tasks = lock_tasks(session, task_ids)
-            completions = completion_ids_of(session, task_ids)
-            others_write = session.get_bind().dialect.name != "sqlite"
-            numbers = []
-            for row, (_, judgement, key) in zip(rows, submissions, strict=True):
-                if others_write:
-                    session.refresh(row)  # what was read before the lock may be old
-                shown = len(completions[row.task_id])
-                numbers.append(self._record(session, row, tasks[row.task_id], shown, judgement, key))
-            session.flush()
-            note_whether_open(session, list(tasks.values()))
-            for some in batches([row.id for row in rows]):
-                session.execute(delete(DraftRow).where(DraftRow.assignment_id.in_(some)))
-            return numbers
-
-    def _record(
-        self, session: Session, row: AssignmentRow, task: TaskRow, shown: int, judgement: Judgement, key: str
-    ) -> int:
-        key = key or row.idempotency_key
-        known = _submitted_before(session, row, key)
-        if known is not None:
-            return known
-        require_fit(judgement, row, LabelKind(task.label), shown)
-        now = self._store.now()
-        require_room(session, row, task, now)
-        before = newest(session, row.id)  # there is one if the person took it back
-        new = row_of(judgement, row, key, now, 1 if before is None else before.revision + 1)
-        row.state = "submitted"
-        session.add(new)
-        session.flush()
-        return new.id
+            return _record_all(session.connection(), submissions, self._store.now())
 
     def get(self, judgement_id: int) -> Judgement:
         """A judgement as it was submitted.
@@ -134,8 +126,8 @@ class Judgements:
             return judgement_of(row)
 
 
-def judgement_of(row: JudgementRow) -> Judgement:
-    """A row as what the person said."""
+def judgement_of(row: JudgementRow | Row[Any]) -> Judgement:
+    """A row, or its columns, as what the person said."""
     return Judgement(
         ranks=tuple(row.ranks),
         order_shown=tuple(row.order_shown),
@@ -156,16 +148,28 @@ def row_of(
     judgement: Judgement, assignment: AssignmentRow, key: str, now: datetime, revision: int, withdrawn: bool = False
 ) -> JudgementRow:
     """What a person said, as a row that is not in the session yet."""
-    return JudgementRow(
-        assignment_id=assignment.id,
-        task_id=assignment.task_id,
-        person_id=assignment.person_id,
-        idempotency_key=key,
-        submitted_at=now,
-        revision=revision,
-        withdrawn=withdrawn,
+    return JudgementRow(**columns_of_row(judgement, assignment, key, now, revision, withdrawn))
+
+
+def columns_of_row(
+    judgement: Judgement,
+    assignment: AssignmentRow | Row[Any],
+    key: str,
+    now: datetime,
+    revision: int,
+    withdrawn: bool = False,
+) -> dict[str, Any]:
+    """What a person said of an assignment, by the names of all columns but the id."""
+    return {
+        "assignment_id": assignment.id,
+        "task_id": assignment.task_id,
+        "person_id": assignment.person_id,
+        "idempotency_key": key,
+        "submitted_at": now,
+        "revision": revision,
+        "withdrawn": withdrawn,
         **columns_of(judgement),
-    )
+    }
 
 
 def columns_of(judgement: Judgement) -> dict[str, Any]:
@@ -186,31 +190,67 @@ def columns_of(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _require_assignment(session: Session, assignment_id: int) -> AssignmentRow:
-    row = session.get(AssignmentRow, assignment_id)
-    if row is None:
-        raise NotFoundError(f"no assignment {assignment_id}", "Lease the task first.")
-    return row
+def _record_all(connection: Connection, submissions: Sequence[tuple[int, Judgement, str]], now: datetime) -> list[int]:
+    """See `Judgements.submit_all`; inside a transaction that writes."""
+    rows = _assignments_submitted(connection, [assignment_id for assignment_id, _, _ in submissions])
+    keys = [key or rows[assignment_id].idempotency_key for assignment_id, _, key in submissions]
+    known = _recorded_by(connection, keys)
+    submitted = {row.id for row in rows.values() if row.state == "submitted"}
+    new: set[int] = set()
+    for (assignment_id, judgement, _), key in zip(submissions, keys, strict=True):
+        row = rows[assignment_id]
+        if key in known:
+            _require_same(known[key], row, key)
+            continue
+        if assignment_id in submitted:
+            raise ConflictError(
+                f"assignment {assignment_id} was submitted before, under another key",
+                "A judgement is never changed after it was submitted; add a revision of it.",
+            )
+        require_fit(judgement, row, LabelKind(row.label), len(row.order_shown))
+        require_room(connection, row, row.task_id, row.overlap, now)
+        columns = columns_of_row(judgement, row, key, now, row.revision + 1)  # more than 1 if it was taken back
+        known[key] = (insert_one(connection, _INSERT, columns), assignment_id)
+        connection.execute(_SUBMIT, {"assignment": assignment_id})  # at once: those that follow need room beside it
+        submitted.add(assignment_id)
+        new.add(assignment_id)
+    for some in batches(sorted(new)):
+        connection.execute(_FORGET, {"assignments": list(some)})
+    note_whether_open(connection, sorted({rows[each].task_id for each in new}))
+    return [known[key][0] for key in keys]
 
 
-def _submitted_before(session: Session, assignment: AssignmentRow, key: str) -> int | None:
-    same_key = session.scalar(select(JudgementRow).where(JudgementRow.idempotency_key == key))
-    if same_key is not None:
-        if same_key.assignment_id == assignment.id:
-            return same_key.id
+def _assignments_submitted(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """These assignments with what their tasks ask; on PostgreSQL locked, as others write there meanwhile."""
+    found: dict[int, Row[Any]] = {}
+    for some in batches(ids):
+        if connection.dialect.name != "sqlite":
+            connection.execute(_LOCK, {"assignments": list(some)})
+        found.update((row.id, row) for row in connection.execute(_SUBMITTED, {"assignments": list(some)}))
+    missing = next((each for each in ids if each not in found), None)
+    if missing is not None:
+        raise NotFoundError(f"no assignment {missing}", "Lease the task first.")
+    return found
+
+
+def _recorded_by(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By idempotency key, the judgement that was recorded under it and its assignment."""
+    found: dict[str, tuple[int, int]] = {}
+    for some in batches(keys):
+        rows = connection.execute(_RECORDED, {"keys": list(some)})
+        found.update((row.idempotency_key, (row.id, row.assignment_id)) for row in rows)
+    return found
+
+
+def _require_same(known: tuple[int, int], row: Row[Any], key: str) -> None:
+    if known[1] != row.id:
         raise ConflictError(
-            f"idempotency key {key!r} was used for assignment {same_key.assignment_id}, not {assignment.id}",
+            f"idempotency key {key!r} was used for assignment {known[1]}, not {row.id}",
             "Use the key that the assignment came with.",
         )
-    if assignment.state == "submitted":
-        raise ConflictError(
-            f"assignment {assignment.id} was submitted before, under another key",
-            "A judgement is never changed after it was submitted; add a revision of it.",
-        )
-    return None
 
 
-def require_fit(judgement: Judgement, assignment: AssignmentRow, label: LabelKind, count: int) -> None:
+def require_fit(judgement: Judgement, assignment: AssignmentRow | Row[Any], label: LabelKind, count: int) -> None:
     """Check that a judgement is one of what this assignment asked.
 
     Raises:
@@ -237,7 +277,7 @@ def require_fit(judgement: Judgement, assignment: AssignmentRow, label: LabelKin
 
 def _assignments(
     session: Session,
-    rows: Sequence[AssignmentRow],
+    rows: Sequence[Lease],
     tasks: dict[int, TaskRow],
     completions: dict[int, tuple[int, ...]],
 ) -> list[Assignment]:
@@ -250,7 +290,7 @@ def _assignments(
             person_id=row.person_id,
             prompt=prompts[tasks[row.task_id].prompt_id].text,
             completions=tuple(texts[c].text for c in completions[row.task_id]),
-            order_shown=tuple(row.order_shown),
+            order_shown=row.order_shown,
             label=LabelKind(tasks[row.task_id].label),
             idempotency_key=row.idempotency_key,
             submitted=row.state == "submitted",

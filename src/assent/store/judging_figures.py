@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Text, cast, func, select
+from sqlalchemy.orm import Session
 
 from assent.store.database import Store
 from assent.store.rankings import Counts, counts
@@ -79,17 +81,11 @@ def judging_figures(store: Store, run_ids: Sequence[str]) -> JudgingFigures:
     """How the judging of these runs' tasks goes."""
     here = TaskRow.run_id.in_(run_ids)
     now = store.now()
-    said = select(JudgementRow.ranks, JudgementRow.all_bad, JudgementRow.flags, JudgementRow.strength)
-    said = said.join(TaskRow, TaskRow.id == JudgementRow.task_id).where(here, is_current())
-    seconds = select(JudgementRow.seconds).join(TaskRow, TaskRow.id == JudgementRow.task_id)
-    seconds = seconds.where(here, is_current(), JudgementRow.seconds > 0).order_by(JudgementRow.seconds)
+    asked = here, is_current()
     recent = select(func.count()).select_from(JudgementRow).join(TaskRow, TaskRow.id == JudgementRow.task_id)
-    recent = recent.where(here, is_current(), JudgementRow.submitted_at > now - RECENT)
+    recent = recent.where(*asked, JudgementRow.submitted_at > now - RECENT)
     with store.read() as session:
-        rows = session.execute(said).all()
-        times = session.scalars(seconds).all()
-        flags = Counter(flag for row in rows for flag in row.flags)
-        strengths = Counter(row.strength for row in rows if row.strength)
+        said = _said(session, asked)
         states = session.execute(
             select(AssignmentRow.state, AssignmentRow.declined_as, func.count())
             .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
@@ -97,24 +93,60 @@ def judging_figures(store: Store, run_ids: Sequence[str]) -> JudgingFigures:
             .group_by(AssignmentRow.state, AssignmentRow.declined_as)
         ).all()
         last_hour = session.scalar(recent) or 0
+        median = _median_seconds(session, asked)
     by_state = {(state, why): count for state, why, count in states}
-    pairs = [(a, b) for row in rows for a, b in combinations(row.ranks, 2)]
     return JudgingFigures(
         counts=counts(store, run_ids),
         histogram=_histogram(store, here),
-        judgements=len(rows),
-        pairs=len(pairs),
-        tied=sum(a == b for a, b in pairs),
-        all_bad=sum(row.all_bad for row in rows),
-        flags=tuple(flags.most_common()),
-        strengths=tuple(sorted(strengths.items(), reverse=True)),
+        judgements=said.judgements,
+        pairs=said.pairs,
+        tied=said.tied,
+        all_bad=said.all_bad,
+        flags=tuple(said.flags.most_common()),
+        strengths=tuple(sorted(said.strengths.items(), reverse=True)),
         skipped=by_state.get(("declined", "skip"), 0),
         cannot_judge=by_state.get(("declined", "cannot-judge"), 0),
         expired=sum(count for (state, _), count in by_state.items() if state == "expired"),
         leases=_leases(store, here, now),
         recent=last_hour,
-        seconds=times[len(times) // 2] if times else None,
+        seconds=median,
     )
+
+
+@dataclass
+class _Said:
+    """What is counted over judgements."""
+
+    judgements: int = 0
+    pairs: int = 0
+    tied: int = 0
+    all_bad: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
+    strengths: Counter[str] = field(default_factory=Counter)
+
+
+def _said(session: Session, asked: Sequence[ColumnElement[bool]]) -> _Said:
+    """The database counts how often the same was said: there are far fewer different things than judgements."""
+    same = cast(JudgementRow.ranks, Text), cast(JudgementRow.flags, Text), JudgementRow.all_bad, JudgementRow.strength
+    query = select(*same, func.count()).join(TaskRow, TaskRow.id == JudgementRow.task_id).where(*asked).group_by(*same)
+    found = _Said()
+    for ranks, flags, all_bad, strength, times in session.execute(query):
+        pairs = list(combinations(json.loads(ranks), 2))
+        found.judgements += times
+        found.pairs += times * len(pairs)
+        found.tied += times * sum(a == b for a, b in pairs)
+        found.all_bad += times * all_bad
+        found.flags.update(dict.fromkeys(json.loads(flags), times))
+        if strength:
+            found.strengths[strength] += times
+    return found
+
+
+def _median_seconds(session: Session, asked: Sequence[ColumnElement[bool]]) -> float | None:
+    timed = select(JudgementRow.seconds).join(TaskRow, TaskRow.id == JudgementRow.task_id)
+    timed = timed.where(*asked, JudgementRow.seconds > 0)
+    count = session.scalar(select(func.count()).select_from(timed.subquery())) or 0
+    return session.scalar(timed.order_by(JudgementRow.seconds).offset(count // 2).limit(1))
 
 
 def _histogram(store: Store, here: ColumnElement[bool]) -> tuple[tuple[int, int], ...]:

@@ -7,15 +7,64 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
-from assent.store.queries import batches
+from assent.store.queries import batches, insert_one
 from assent.store.tables import AssignmentRow, TaskRow
 from assent.types.errors import DataError, LeaseLostError
 from assent.types.seeds import derive_seed
+
+_person: BindParameter[int] = bindparam("person")
+_now: BindParameter[datetime] = bindparam("now")
+_tasks: BindParameter[int] = bindparam("tasks", expanding=True)
+_own = aliased(AssignmentRow)
+_others = (AssignmentRow.task_id == TaskRow.id, AssignmentRow.person_id != _person)
+_live = and_(AssignmentRow.state == "leased", AssignmentRow.expires_at > _now)
+_run_out = and_(AssignmentRow.state == "leased", AssignmentRow.expires_at <= _now)
+_STANDING = (  # of each task: how many others have it, whether leases of others ran out, and the person's own row
+    select(
+        TaskRow.id.label("task_id"),
+        TaskRow.overlap,
+        select(func.count())
+        .where(*_others, or_(AssignmentRow.state == "submitted", _live))
+        .scalar_subquery()
+        .label("taken"),
+        select(AssignmentRow.id).where(*_others, _run_out).exists().label("run_out"),
+        *(_own.id, _own.person_id, _own.order_shown, _own.state, _own.idempotency_key, _own.expires_at),
+    )
+    .outerjoin(_own, and_(_own.task_id == TaskRow.id, _own.person_id == _person))
+    .where(TaskRow.id.in_(_tasks))
+)
+_RETURN = (
+    update(AssignmentRow)
+    .where(AssignmentRow.task_id.in_(_tasks), AssignmentRow.person_id != _person, _run_out)
+    .values(state="expired")
+)
+_RENEW = (
+    update(AssignmentRow)
+    .where(AssignmentRow.id == bindparam("assignment"))
+    .values(state="leased", expires_at=bindparam("until"))
+)
+_TAKE_AGAIN = _RENEW.values(leased_at=_now)
+_INSERT = insert(AssignmentRow)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An assignment that a person holds, or has submitted."""
+
+    id: int
+    task_id: int
+    person_id: int
+    order_shown: tuple[int, ...]
+    state: str
+    idempotency_key: str
+    expires_at: datetime
 
 
 def lock_tasks(session: Session, task_ids: Sequence[int]) -> dict[int, TaskRow]:
@@ -35,100 +84,81 @@ def lock_tasks(session: Session, task_ids: Sequence[int]) -> dict[int, TaskRow]:
 
 
 def take_leases(
-    session: Session,
-    tasks: Sequence[tuple[TaskRow, int]],
-    person_id: int,
-    seed: int,
-    now: datetime,
-    seconds: float,
-) -> list[AssignmentRow]:
+    connection: Connection, tasks: Sequence[tuple[int, int]], person_id: int, seed: int, now: datetime, seconds: float
+) -> list[Lease]:
     """This person's assignments on these tasks: held ones (renewed), submitted ones, and new ones where there is room.
 
     Args:
-        session: inside a write transaction.
-        tasks: each locked task with its number of completions.
+        connection: inside a write transaction.
+        tasks: the id of each locked task with its number of completions.
         person_id: who.
         seed: of the order shown.
         now: the time.
         seconds: how long the lease lasts.
     """
-    ids = [task.id for task, _ in tasks]
-    return_expired(session, ids, person_id, now)
-    others = count_others(session, ids, person_id, now)
-    mine = _held(session, ids, person_id)
-    rows = []
-    for task, count in tasks:
-        row = mine.get(task.id)
-        if row is None or (row.state != "submitted" and not _is_live(row, now)):
-            if others.get(task.id, 0) >= task.overlap:
-                continue
-            if row is None:
-                row = new_assignment(task.id, person_id, order_of(seed, person_id, task.id, count))
-                session.add(row)
-            row.leased_at = now
-        if row.state != "submitted":
-            row.state = "leased"
-            row.expires_at = now + timedelta(seconds=seconds)
-        rows.append(row)
-    session.flush()
-    return rows
+    until = now + timedelta(seconds=seconds)
+    standing = _standing(connection, [task_id for task_id, _ in tasks], person_id, now)
+    if run_out := [task_id for task_id, _ in tasks if standing[task_id].run_out]:
+        connection.execute(_RETURN, {"tasks": run_out, "person": person_id, "now": now})
+    found = []
+    for task_id, count in tasks:
+        row = standing[task_id]
+        if row.state == "submitted":
+            found.append(_lease(row, person_id, row.expires_at))
+        elif row.state is not None and is_live(row, now):
+            connection.execute(_RENEW, {"assignment": row.id, "until": until})
+            found.append(_lease(row, person_id, until))
+        elif row.taken < row.overlap and row.state is not None:
+            connection.execute(_TAKE_AGAIN, {"assignment": row.id, "now": now, "until": until})
+            found.append(_lease(row, person_id, until))
+        elif row.taken < row.overlap:
+            order = order_of(seed, person_id, task_id, count)
+            found.append(_new_lease(connection, task_id, person_id, order, now, until))
+    return found
 
 
-def return_expired(session: Session, task_ids: Sequence[int], person_id: int, now: datetime) -> None:
-    """Put other people's leases that ran out back into the pool."""
+def _standing(connection: Connection, task_ids: Sequence[int], person_id: int, now: datetime) -> dict[int, Row[Any]]:
+    found: dict[int, Row[Any]] = {}
     for some in batches(task_ids):
-        session.execute(
-            update(AssignmentRow)
-            .where(
-                AssignmentRow.task_id.in_(some),
-                AssignmentRow.person_id != person_id,
-                AssignmentRow.state == "leased",
-                AssignmentRow.expires_at <= now,
-            )
-            .values(state="expired")
-        )
+        asked = {"tasks": list(some), "person": person_id, "now": now}
+        found.update((row.task_id, row) for row in connection.execute(_STANDING, asked))
+    return found
 
 
-def count_others(session: Session, task_ids: Sequence[int], person_id: int, now: datetime) -> dict[int, int]:
-    """How many other people hold a live lease on each task, or have submitted it; tasks with none are left out."""
-    live = and_(AssignmentRow.state == "leased", AssignmentRow.expires_at > now)
-    counts: dict[int, int] = {}
-    for some in batches(task_ids):
-        query = (
-            select(AssignmentRow.task_id, func.count())
-            .where(AssignmentRow.task_id.in_(some), AssignmentRow.person_id != person_id)
-            .where(or_(AssignmentRow.state == "submitted", live))
-            .group_by(AssignmentRow.task_id)
-        )
-        counts.update((task_id, count) for task_id, count in session.execute(query))
-    return counts
+def _lease(row: Row[Any], person_id: int, until: datetime) -> Lease:
+    state = "submitted" if row.state == "submitted" else "leased"
+    return Lease(row.id, row.task_id, person_id, tuple(row.order_shown), state, row.idempotency_key, until)
 
 
-def require_room(session: Session, row: AssignmentRow, task: TaskRow, now: datetime) -> None:
+def _new_lease(
+    connection: Connection, task_id: int, person_id: int, order: Sequence[int], now: datetime, until: datetime
+) -> Lease:
+    columns = columns_of_assignment(task_id, person_id, order)
+    number = insert_one(connection, _INSERT, {**columns, "leased_at": now, "expires_at": until})
+    key = columns["idempotency_key"]
+    return Lease(number, task_id, person_id, tuple(order), "leased", key, until)
+
+
+def require_room(
+    connection: Connection, row: AssignmentRow | Row[Any], task_id: int, overlap: int, now: datetime
+) -> None:
     """Check that a judgement on this assignment still counts: its lease is live, or its room was not taken.
 
     Raises:
-        DataError: the lease ran out and others filled the task.
+        LeaseLostError: the lease ran out and others filled the task.
     """
-    if _is_live(row, now):
+    if is_live(row, now):
         return
-    if count_others(session, [task.id], row.person_id, now).get(task.id, 0) >= task.overlap:
+    if _standing(connection, [task_id], row.person_id, now)[task_id].taken >= overlap:
         raise LeaseLostError(
-            f"the lease of assignment {row.id} ran out, and task {task.id} was given to someone else",
+            f"the lease of assignment {row.id} ran out, and task {task_id} was given to someone else",
             "This judgement was not recorded; go on with another task.",
         )
 
 
-def _held(session: Session, task_ids: Sequence[int], person_id: int) -> dict[int, AssignmentRow]:
-    found: dict[int, AssignmentRow] = {}
-    for some in batches(task_ids):
-        query = select(AssignmentRow).where(AssignmentRow.task_id.in_(some), AssignmentRow.person_id == person_id)
-        found.update((row.task_id, row) for row in session.scalars(query))
-    return found
-
-
-def _is_live(row: AssignmentRow, now: datetime) -> bool:
-    return row.state == "leased" and row.expires_at > now
+def is_live(row: AssignmentRow | Row[Any], now: datetime) -> bool:
+    """True while nobody else may take the place of this assignment."""
+    return bool(row.state == "leased" and row.expires_at > now)
 
 
 def order_of(seed: int, person_id: int, task_id: int, count: int) -> list[int]:
@@ -140,11 +170,16 @@ def order_of(seed: int, person_id: int, task_id: int, count: int) -> list[int]:
 
 def new_assignment(task_id: int, person_id: int, order: Sequence[int]) -> AssignmentRow:
     """A lease that is not in the session yet, and has no times."""
-    return AssignmentRow(
-        task_id=task_id,
-        person_id=person_id,
-        order_shown=list(order),
-        state="leased",
-        idempotency_key=f"{task_id}:{person_id}",
-        declined_as="",
-    )
+    return AssignmentRow(**columns_of_assignment(task_id, person_id, order))
+
+
+def columns_of_assignment(task_id: int, person_id: int, order: Sequence[int]) -> dict[str, Any]:
+    """A new lease but for its times, by the names of the columns."""
+    return {
+        "task_id": task_id,
+        "person_id": person_id,
+        "order_shown": list(order),
+        "state": "leased",
+        "idempotency_key": f"{task_id}:{person_id}",
+        "declined_as": "",
+    }

@@ -81,7 +81,7 @@ def standing_of(store: Store, campaign_id: int, person_id: int) -> Standing:
         NotFoundError: no such campaign.
     """
     with store.read() as session:
-        campaign = read_campaign(session, campaign_id)
+        campaign = read_campaign(session.connection(), campaign_id)
         runs = [*campaign.run_ids, checks_run(campaign_id)]
         done = select(func.count()).select_from(AssignmentRow).join(TaskRow, TaskRow.id == AssignmentRow.task_id)
         done = done.where(AssignmentRow.person_id == person_id, AssignmentRow.state == "submitted")

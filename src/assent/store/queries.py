@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Insert, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -60,6 +60,13 @@ def add_unless_there(session: Session, row: Base) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def insert_one(connection: Connection, statement: Insert, columns: Mapping[str, Any]) -> int:
+    """Insert a row with these columns into a table that numbers its rows, and return its id."""
+    made = connection.execute(statement, columns).inserted_primary_key
+    assert made is not None
+    return int(made[0])
 
 
 def next_serial(session: Session, table: type[RunRow] | type[ArtifactRow]) -> int:

@@ -1,33 +1,50 @@
 """The queue: which task a person is given next.
 
 Training tasks come first, then those that qualify, then the campaign's own by priority and age, among which tasks with
-a known answer and tasks shown before are hidden at the shares asked for. All of it happens in one transaction.
+a known answer and tasks shown before are hidden at the shares asked for. Who holds one already is told so without
+writing; what is new is found and leased in one transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Integer, and_, cast, exists, func, or_, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from assent.store.accounts import Account
 from assent.store.campaigns import Campaign, checks_run, has_consented, read_campaign
+from assent.store.candidates import COMPARING, LABELLING, candidates, purposes_of
 from assent.store.checks import answers_right, open_gold, repeat_for, unjudged_gold
 from assent.store.database import Store
 from assent.store.leases import take_leases
 from assent.store.queries import add_unless_there
-from assent.store.service_tables import CampaignRow, CampaignRunRow, GoldTaskRow, MemberRow
-from assent.store.tables import AssignmentRow, CompletionRow, TaskCompletionRow, TaskRow
-from assent.types.errors import NotFoundError
+from assent.store.service_tables import MemberRow
+from assent.store.tables import AssignmentRow, TaskCompletionRow, TaskRow
 from assent.types.seeds import derive_seed
 
 LEASE_SECONDS = 900.0
 MOST_HELD = 4  # leases of one person in one campaign: what is on the screen, and what was fetched ahead
-_CANDIDATES = 8
-LABELLING, COMPARING = ("train", "holdout"), ("evaluate",)
+
+_person: BindParameter[int] = bindparam("person")
+_own = and_(MemberRow.campaign_id == bindparam("campaign"), MemberRow.person_id == _person)
+_HELD = (
+    select(AssignmentRow.id, AssignmentRow.expires_at)
+    .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+    .where(AssignmentRow.person_id == _person, AssignmentRow.state == "leased")
+    .where(AssignmentRow.expires_at > bindparam("now"), TaskRow.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(AssignmentRow.id)
+)
+_RENEW = update(AssignmentRow).where(AssignmentRow.id == bindparam("assignment")).values(expires_at=bindparam("until"))
+_MEMBER = select(MemberRow.stage, MemberRow.served, MemberRow.last_task_id).where(_own).with_for_update()
+_PROGRESS = (
+    update(MemberRow)
+    .where(_own)
+    .values(stage=bindparam("to_stage"), served=bindparam("to_served"), last_task_id=bindparam("to_task"))
+)
+_SHOWN = select(func.count()).where(TaskCompletionRow.task_id == bindparam("task"))
 
 
 @dataclass(frozen=True)
@@ -65,245 +82,150 @@ def next_assignment(
     Raises:
         NotFoundError: no such campaign.
     """
-    with store.write() as session:
-        campaign = read_campaign(session, campaign_id)
-        if refusal := _refusal(session, campaign, account):
+    with store.look() as connection:
+        campaign = read_campaign(connection, campaign_id)
+        if refusal := _refusal(connection, campaign, account):
             return Next(None, refusal)
-        member = _member(session, store, campaign_id, account.person_id)
-        walk = _Walk(session, store, campaign, member, seed, seconds)
-        held = walk.held()
-        for row in held:
-            if row.id not in beside:
-                return Next(walk.renew(row).id, campaign=campaign)
-        if len(held) >= MOST_HELD:
-            return Next(None, "enough-held")
-        found = walk.gold() or walk.from_queue()
-        if isinstance(found, str):
-            return Next(None, found)
-        return Next(found.id, campaign=campaign)
+        held = _held(connection, campaign, account.person_id, store.now())
+    until = store.now() + timedelta(seconds=seconds)
+    first = next((each for each in held if each[0] not in beside), None)
+    if first is not None and _lasts(first[1], until, seconds):
+        return Next(first[0], campaign=campaign)
+    found = store.write_soon(
+        lambda session: _Walk(session, store, campaign, account.person_id, seed, seconds).next(beside)
+    )
+    return Next(None, found) if isinstance(found, str) else Next(found, campaign=campaign)
 
 
-def _refusal(session: Session, campaign: Campaign, account: Account) -> str:
+def _refusal(connection: Connection, campaign: Campaign, account: Account) -> str:
     if campaign.state != "open":
         return campaign.state
     if set(campaign.settings.groups) - set(account.groups):
         return "not-for-you"
-    return "" if has_consented(session, campaign, account.person_id) else "consent-needed"
+    return "" if has_consented(connection, campaign, account.person_id) else "consent-needed"
 
 
-def _member(session: Session, store: Store, campaign_id: int, person_id: int) -> MemberRow:
-    """The person's row, locked: two requests of one person come one after the other."""
-    key = (campaign_id, person_id)
-    row = session.get(MemberRow, key, with_for_update=True)
-    if row is None:
+def _held(connection: Connection, campaign: Campaign, person_id: int, now: datetime) -> list[tuple[int, datetime]]:
+    """The live leases of a person in a campaign, and when they run out."""
+    asked = {"person": person_id, "runs": [*campaign.run_ids, checks_run(campaign.id)], "now": now}
+    return [(row.id, row.expires_at) for row in connection.execute(_HELD, asked)]
+
+
+def _lasts(expires: datetime, until: datetime, seconds: float) -> bool:
+    """True of a lease that was just taken: writing it anew would cost the disk's patience."""
+    return until - expires <= timedelta(seconds=seconds / 10)
+
+
+class _Walk:
+    """One person's way through one campaign, inside a write transaction.
+
+    Two requests of one person come one after the other: the row that says how far they have come is locked.
+    """
+
+    def __init__(
+        self, session: Session, store: Store, campaign: Campaign, person_id: int, seed: int, seconds: float
+    ) -> None:
+        self.session, self.store, self.campaign = session, store, campaign
+        self.person_id, self.seed, self.seconds = person_id, seed, seconds
+        self.connection = session.connection()
+        self._key = {"campaign": campaign.id, "person": person_id}
+        found = self.connection.execute(_MEMBER, self._key).one_or_none()
+        if found is None:
+            self._enter()
+            found = self.connection.execute(_MEMBER, self._key).one()
+        self.stage, self.served, self.last_task_id = found
+        self._before = tuple(found)
+
+    def _enter(self) -> None:
+        joined = self.store.now()
         new = MemberRow(
-            campaign_id=campaign_id,
-            person_id=person_id,
+            campaign_id=self.campaign.id,
+            person_id=self.person_id,
             stage="training",
             served=0,
             last_task_id=0,
-            joined_at=store.now(),
+            joined_at=joined,
         )
-        add_unless_there(session, new)
-        row = session.get_one(MemberRow, key, with_for_update=True)
-    return row
+        add_unless_there(self.session, new)
 
+    def next(self, beside: Sequence[int]) -> int | str:
+        """The assignment, or the reason that there is none."""
+        held = _held(self.connection, self.campaign, self.person_id, self.store.now())
+        for assignment, expires in held:
+            if assignment not in beside:
+                return self._renew(assignment, expires)
+        if len(held) >= MOST_HELD:
+            return "enough-held"
+        found = self._gold() or self._from_queue()
+        reached = self.stage, self.served, self.last_task_id
+        if reached != self._before:
+            values = dict(zip(("to_stage", "to_served", "to_task"), reached, strict=True))
+            self.connection.execute(_PROGRESS, {**self._key, **values})
+        return found
 
-@dataclass
-class _Walk:
-    """One person's way through one campaign, inside a write transaction."""
-
-    session: Session
-    store: Store
-    campaign: Campaign
-    member: MemberRow
-    seed: int
-    seconds: float
-
-    def held(self) -> list[AssignmentRow]:
-        """Their live leases in this campaign."""
-        query = (
-            select(AssignmentRow)
-            .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
-            .where(AssignmentRow.person_id == self.member.person_id, AssignmentRow.state == "leased")
-            .where(AssignmentRow.expires_at > self.store.now(), TaskRow.run_id.in_(self._runs()))
-            .order_by(AssignmentRow.id)
-        )
-        return list(self.session.scalars(query))
-
-    def renew(self, row: AssignmentRow) -> AssignmentRow:
-        """The lease lasts anew from now. One that was just taken stays: writing costs the disk's patience."""
+    def _renew(self, assignment: int, expires: datetime) -> int:
         until = self.store.now() + timedelta(seconds=self.seconds)
-        if until - row.expires_at > timedelta(seconds=self.seconds / 10):
-            row.expires_at = until
-        return row
+        if not _lasts(expires, until, self.seconds):
+            self.connection.execute(_RENEW, {"assignment": assignment, "until": until})
+        return assignment
 
-    def gold(self) -> AssignmentRow | str | None:
+    def _gold(self) -> int | str | None:
         """The next training or qualification task; None once the person is in the queue."""
-        while self.member.stage in ("training", "qualification"):
-            stage = self.member.stage
-            task = open_gold(self.session, self.campaign.id, stage, self.member.person_id)
+        while self.stage in ("training", "qualification"):
+            task = open_gold(self.session, self.campaign.id, self.stage, self.person_id)
             if task is not None:
-                return self._lease(task) or "nothing-open"
-            if unjudged_gold(self.session, self.campaign.id, stage, self.member.person_id) is not None:
+                return self._lease(task.id) or "nothing-open"
+            if unjudged_gold(self.session, self.campaign.id, self.stage, self.person_id) is not None:
                 return "enough-held"  # the last ones are before them: what comes of those decides
-            if stage == "training":
-                self.member.stage = "qualification"
+            if self.stage == "training":
+                self.stage = "qualification"
             else:
-                right = answers_right(self.session, self.campaign.id, "qualification", self.member.person_id)
+                right = answers_right(self.session, self.campaign.id, "qualification", self.person_id)
                 passed = right is None or right >= self.campaign.settings.pass_share
-                self.member.stage = "queue" if passed else "failed"
-        return "not-qualified" if self.member.stage == "failed" else None
+                self.stage = "queue" if passed else "failed"
+        return "not-qualified" if self.stage == "failed" else None
 
-    def from_queue(self) -> AssignmentRow | str:
+    def _from_queue(self) -> int | str:
         """A task that is wanted, or in its place a hidden check."""
         found = self._check() or self._wanted()
         if not isinstance(found, str):
-            self.member.served += 1
+            self.served += 1
         return found
 
-    def _check(self) -> AssignmentRow | None:
+    def _check(self) -> int | None:
         settings = self.campaign.settings
-        address = ("check", self.campaign.id, self.member.person_id, self.member.served)
-        draw = derive_seed(self.seed, *address) / 2.0**63
+        if not settings.gold_share + settings.repeat_share:
+            return None
+        draw = derive_seed(self.seed, "check", self.campaign.id, self.person_id, self.served) / 2.0**63
         if draw < settings.gold_share:
-            task = open_gold(self.session, self.campaign.id, "hidden", self.member.person_id)
-            return None if task is None else self._lease(task)
+            task = open_gold(self.session, self.campaign.id, "hidden", self.person_id)
+            return None if task is None else self._lease(task.id)
         if draw < settings.gold_share + settings.repeat_share:
-            row = repeat_for(self.session, self.store, self.campaign, self.member.person_id)
-            return None if row is None else self.renew(row)
+            row = repeat_for(self.session, self.store, self.campaign, self.person_id)
+            return None if row is None else self._renew(row.id, row.expires_at)
         return None
 
-    def _wanted(self) -> AssignmentRow | str:
-        purposes = self._purposes()
+    def _wanted(self) -> int | str:
+        purposes = purposes_of(self.connection, self.person_id)
         for run_id in self.campaign.run_ids:
-            for task_id in self._candidates(run_id, purposes):
-                locked = select(TaskRow).where(TaskRow.id == task_id).with_for_update(skip_locked=True)
-                task = self.session.scalar(locked)
-                row = None if task is None else self._lease(task)
-                if row is not None:
-                    self.member.last_task_id = row.task_id
-                    return row
-        others = LABELLING if purposes == COMPARING else COMPARING
+            for task_id, shown in self._candidates(run_id, purposes):
+                found = self._lease(task_id, shown)
+                if found is not None:
+                    self.last_task_id = task_id
+                    return found
         if purposes != (*LABELLING, *COMPARING):
-            for run_id in self.campaign.run_ids:
-                if next(self._candidates(run_id, others), None) is not None:
-                    return "others-must"
+            others = LABELLING if purposes == COMPARING else COMPARING
+            if any(next(self._candidates(run_id, others), None) for run_id in self.campaign.run_ids):
+                return "others-must"
         return "nothing-open"
 
-    def _purposes(self) -> tuple[str, ...]:
-        """No one both labels for training and compares policies: who they are is settled by their first task."""
-        query = (
-            select(TaskRow.purpose)
-            .join(AssignmentRow, AssignmentRow.task_id == TaskRow.id)
-            .where(AssignmentRow.person_id == self.member.person_id)
-            .where(AssignmentRow.state.in_(("submitted", "leased")), TaskRow.purpose.in_((*LABELLING, *COMPARING)))
-            .order_by(AssignmentRow.id)
-            .limit(1)
-        )
-        first = self.session.scalar(query)
-        if first is None:
-            return (*LABELLING, *COMPARING)
-        return COMPARING if first in COMPARING else LABELLING
+    def _candidates(self, run_id: str, purposes: tuple[str, ...]) -> Iterator[Row[int, int]]:
+        return candidates(self.connection, self.store, run_id, self.person_id, purposes, self.last_task_id)
 
-    def _candidates(self, run_id: str, purposes: tuple[str, ...]) -> Iterator[int]:
-        """Tasks of a run with room for this person, by priority; those behind the last one they were given first."""
-        base = (TaskRow.run_id == run_id, TaskRow.is_open.is_(True))
-        priority = self.session.scalar(select(func.max(TaskRow.priority)).where(*base))
-        while priority is not None:
-            here = (*base, TaskRow.priority == priority, TaskRow.purpose.in_(purposes))
-            last = self.member.last_task_id
-            yield from self._fitting(here, last, None)
-            yield from self._fitting(here, 0, last)
-            lower = select(func.max(TaskRow.priority)).where(*base, TaskRow.priority < priority)
-            priority = self.session.scalar(lower)
-
-    def _fitting(self, here: Sequence[ColumnElement[bool]], after: int, until: int | None) -> Iterator[int]:
-        while True:
-            query = select(TaskRow.id).where(*here, TaskRow.id > after, *self._fits())
-            if until is not None:
-                query = query.where(TaskRow.id <= until)
-            found = self.session.scalars(query.order_by(TaskRow.id).limit(_CANDIDATES)).all()
-            yield from found
-            if len(found) < _CANDIDATES:
-                return
-            after = found[-1]
-
-    def _fits(self) -> tuple[ColumnElement[bool], ...]:
-        """There is room, the person has not had it, and wrote none of it."""
-        mine, other = AssignmentRow.__table__.alias(), AssignmentRow.__table__.alias()
-        had = exists().where(
-            mine.c.task_id == TaskRow.id,
-            mine.c.person_id == self.member.person_id,
-            mine.c.state != "expired",
-        )
-        live = and_(other.c.state == "leased", other.c.expires_at > self.store.now())
-        taken = (
-            select(cast(func.count(), Integer))
-            .where(other.c.task_id == TaskRow.id, or_(other.c.state == "submitted", live))
-            .scalar_subquery()
-        )
-        wrote = exists().where(
-            TaskCompletionRow.task_id == TaskRow.id,
-            CompletionRow.id == TaskCompletionRow.completion_id,
-            CompletionRow.policy_version == f"person:{self.member.person_id}",
-        )
-        return TaskRow.person_id.is_(None), ~had, taken < TaskRow.overlap, ~wrote
-
-    def _lease(self, task: TaskRow) -> AssignmentRow | None:
-        query = select(func.count()).where(TaskCompletionRow.task_id == task.id)
-        shown = self.session.scalar(query) or 0
-        rows = take_leases(
-            self.session, [(task, shown)], self.member.person_id, self.seed, self.store.now(), self.seconds
-        )
-        return rows[0] if rows and rows[0].state == "leased" else None
-
-    def _runs(self) -> list[str]:
-        return [*self.campaign.run_ids, checks_run(self.campaign.id)]
-
-
-def require_own(session: Session, assignment_id: int, person_id: int, lock: bool = True) -> AssignmentRow:
-    """A person's own assignment, locked unless the transaction only reads.
-
-    Raises:
-        NotFoundError: there is none of this id, or it is someone else's.
-    """
-    row = session.get(AssignmentRow, assignment_id, with_for_update=lock)
-    if row is None or row.person_id != person_id:
-        raise NotFoundError(f"no assignment {assignment_id}")
-    return row
-
-
-def campaign_of(session: Session, task: TaskRow) -> Campaign:
-    """The campaign that serves a task.
-
-    Raises:
-        NotFoundError: none does.
-    """
-    return read_campaign(session, campaign_row_of(session, task).id)
-
-
-def campaign_row_of(session: Session, task: TaskRow) -> CampaignRow:
-    """Its row: the gold task's own, or the one that serves the run, or else the automatic one.
-
-    Raises:
-        NotFoundError: none does.
-    """
-    if task.purpose == "gold":
-        gold = session.get(GoldTaskRow, task.id)
-        if gold is None:
-            raise NotFoundError(f"task {task.id} is asked no more")
-        return session.get_one(CampaignRow, gold.campaign_id)
-    origin = task if task.repeat_of is None else session.get_one(TaskRow, task.repeat_of)
-    serves = CampaignRunRow.run_id == origin.run_id
-    query = (
-        select(CampaignRow)
-        .outerjoin(CampaignRunRow, and_(CampaignRunRow.campaign_id == CampaignRow.id, serves))
-        .where(or_(serves, CampaignRow.automatic))
-        .order_by(CampaignRunRow.run_id.is_(None), CampaignRow.id)
-        .limit(1)
-    )
-    found = session.scalar(query)
-    if found is None:
-        raise NotFoundError(f"task {task.id} is served by no campaign")
-    return found
+    def _lease(self, task_id: int, shown: int | None = None) -> int | None:
+        """A lease of a task of so many completions; None if there is no room."""
+        if shown is None:
+            shown = self.connection.scalar(_SHOWN, {"task": task_id}) or 0
+        now = self.store.now()
+        found = take_leases(self.connection, [(task_id, shown)], self.person_id, self.seed, now, self.seconds)
+        return found[0].id if found and found[0].state == "leased" else None

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from assent.store.queries import batches
 from assent.store.tables import AssignmentRow, DatasetJudgementRow, JudgementRow, TaskRow
+
+_submitted = (
+    select(func.count())
+    .where(AssignmentRow.task_id == TaskRow.id, AssignmentRow.state == "submitted")
+    .scalar_subquery()
+)
+_wanted = _submitted < TaskRow.overlap
+_NOTE_WHETHER_OPEN = (
+    update(TaskRow)
+    .where(TaskRow.id.in_(bindparam("tasks", expanding=True)), TaskRow.is_open != _wanted)
+    .values(is_open=_wanted)
+)
+LAST_REVISION = (  # of an assignment, in a statement about assignments; 0 before it was first submitted
+    select(func.coalesce(func.max(JudgementRow.revision), 0))
+    .where(JudgementRow.assignment_id == AssignmentRow.id)
+    .scalar_subquery()
+)
+_NEWEST = (
+    select(JudgementRow.__table__)
+    .where(JudgementRow.assignment_id == bindparam("assignment"))
+    .order_by(JudgementRow.revision.desc())
+    .limit(1)
+)
 
 
 def is_current(row: type[JudgementRow] = JudgementRow) -> ColumnElement[bool]:
@@ -16,10 +42,9 @@ def is_current(row: type[JudgementRow] = JudgementRow) -> ColumnElement[bool]:
     return and_(~row.withdrawn, ~later)
 
 
-def newest(session: Session, assignment_id: int) -> JudgementRow | None:
+def newest_of(connection: Connection, assignment_id: int) -> Row[Any] | None:
     """The newest revision of an assignment's judgement, which may withdraw it; None before the first."""
-    query = select(JudgementRow).where(JudgementRow.assignment_id == assignment_id)
-    return session.scalar(query.order_by(JudgementRow.revision.desc()).limit(1))
+    return connection.execute(_NEWEST, {"assignment": assignment_id}).one_or_none()
 
 
 def frozen_in(session: Session, judgement_id: int) -> str | None:
@@ -28,14 +53,7 @@ def frozen_in(session: Session, judgement_id: int) -> str | None:
     return session.scalar(query.order_by(DatasetJudgementRow.artifact_id).limit(1))
 
 
-def note_whether_open(session: Session, tasks: list[TaskRow]) -> None:
+def note_whether_open(connection: Connection, task_ids: Sequence[int]) -> None:
     """Write down of these locked tasks whether they want more judgements."""
-    for some in batches(tasks):
-        query = (
-            select(AssignmentRow.task_id, func.count())
-            .where(AssignmentRow.task_id.in_([task.id for task in some]), AssignmentRow.state == "submitted")
-            .group_by(AssignmentRow.task_id)
-        )
-        submitted = {task_id: count for task_id, count in session.execute(query)}
-        for task in some:
-            task.is_open = submitted.get(task.id, 0) < task.overlap
+    for some in batches(task_ids):
+        connection.execute(_NOTE_WHETHER_OPEN, {"tasks": list(some)})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from assent.store.accounts import ROLES, Account, account_of, add_account, read_account
@@ -21,6 +21,20 @@ SESSION_HOURS = 24 * 14
 LINK_HOURS = 24 * 7
 OWNER_LINK_HOURS = 24
 SCOPES = ("judge", "read", "adjudicate", "manage", "own")
+
+_OF_ACCOUNT = select(AccountRow.__table__, PersonRow.name).join(PersonRow, PersonRow.id == AccountRow.person_id)
+_BY_SESSION = (
+    _OF_ACCOUNT.add_columns(SessionRow.id.label("session_id"), SessionRow.csrf)
+    .join(SessionRow, SessionRow.account_id == AccountRow.id)
+    .where(SessionRow.token_hash == bindparam("hash"), AccountRow.state == "active")
+    .where(SessionRow.expires_at > bindparam("now"))
+)
+_BY_TOKEN = (
+    _OF_ACCOUNT.add_columns(ApiTokenRow.scopes)
+    .join(ApiTokenRow, ApiTokenRow.account_id == AccountRow.id)
+    .where(ApiTokenRow.token_hash == bindparam("hash"), AccountRow.state == "active", ApiTokenRow.revoked_at.is_(None))
+    .where(or_(ApiTokenRow.expires_at.is_(None), ApiTokenRow.expires_at > bindparam("now")))
+)
 
 
 @dataclass(frozen=True)
@@ -198,36 +212,16 @@ def sign_in(store: Store, account_id: int) -> str:
 
 def entrance_by_session(store: Store, token: str) -> Entrance | None:
     """Who a session's token belongs to; None if it is unknown or ran out, or the account is closed."""
-    query = (
-        select(SessionRow, AccountRow, PersonRow.name)
-        .join(AccountRow, AccountRow.id == SessionRow.account_id)
-        .join(PersonRow, PersonRow.id == AccountRow.person_id)
-        .where(SessionRow.token_hash == hash_of(token), AccountRow.state == "active")
-        .where(SessionRow.expires_at > store.now())
-    )
-    with store.read() as session:
-        found = session.execute(query).one_or_none()
-        if found is None:
-            return None
-        row, account, name = found
-        return Entrance(account_of(account, name), row.id, row.csrf)
+    with store.look() as connection:
+        found = connection.execute(_BY_SESSION, {"hash": hash_of(token), "now": store.now()}).one_or_none()
+    return None if found is None else Entrance(account_of(found, found.name), found.session_id, found.csrf)
 
 
 def entrance_by_token(store: Store, token: str) -> Entrance | None:
     """Who a program's token belongs to; None if it is unknown, revoked or out of time, or the account is closed."""
-    query = (
-        select(ApiTokenRow, AccountRow, PersonRow.name)
-        .join(AccountRow, AccountRow.id == ApiTokenRow.account_id)
-        .join(PersonRow, PersonRow.id == AccountRow.person_id)
-        .where(ApiTokenRow.token_hash == hash_of(token), AccountRow.state == "active")
-        .where(ApiTokenRow.revoked_at.is_(None))
-    )
-    with store.read() as session:
-        found = session.execute(query).one_or_none()
-        if found is None or (found[0].expires_at is not None and found[0].expires_at <= store.now()):
-            return None
-        row, account, name = found
-        return Entrance(account_of(account, name), scopes=tuple(row.scopes))
+    with store.look() as connection:
+        found = connection.execute(_BY_TOKEN, {"hash": hash_of(token), "now": store.now()}).one_or_none()
+    return None if found is None else Entrance(account_of(found, found.name), scopes=tuple(found.scopes))
 
 
 def sign_out(store: Store, session_id: int) -> None:

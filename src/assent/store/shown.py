@@ -7,18 +7,49 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, bindparam, select
 
 from assent.store.campaigns import Campaign, CampaignSettings, settings_of
 from assent.store.database import Store
 from assent.store.judgements import judgement_of
-from assent.store.queue import campaign_of, campaign_row_of
-from assent.store.revisions import newest
-from assent.store.service_tables import DraftRow, GoldTaskRow
-from assent.store.tables import AssignmentRow, CompletionRow, PromptRow, TaskCompletionRow, TaskRow
+from assent.store.own import campaign_of, with_campaign
+from assent.store.revisions import LAST_REVISION, newest_of
+from assent.store.service_tables import CampaignRow, DraftRow, GoldTaskRow
+from assent.store.tables import AssignmentRow, CompletionRow, JudgementRow, PromptRow, TaskCompletionRow, TaskRow
 from assent.types.errors import NotFoundError
 from assent.types.feedback import Judgement, LabelKind
+
+_own = and_(AssignmentRow.id == bindparam("assignment"), AssignmentRow.person_id == bindparam("person"))
+_SHOWN = (
+    select(
+        *(AssignmentRow.id, AssignmentRow.task_id, AssignmentRow.order_shown, AssignmentRow.state),
+        *(AssignmentRow.idempotency_key, AssignmentRow.leased_at, AssignmentRow.expires_at),
+        *(TaskRow.label, TaskRow.purpose, PromptRow.messages, GoldTaskRow.stage),
+        *(DraftRow.version, DraftRow.content, LAST_REVISION.label("revision")),
+    )
+    .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+    .join(PromptRow, PromptRow.id == TaskRow.prompt_id)
+    .outerjoin(GoldTaskRow, GoldTaskRow.task_id == TaskRow.id)
+    .outerjoin(DraftRow, DraftRow.assignment_id == AssignmentRow.id)
+    .where(_own)
+)
+_TEXTS = (
+    select(CompletionRow.text)
+    .join(TaskCompletionRow, TaskCompletionRow.completion_id == CompletionRow.id)
+    .where(TaskCompletionRow.task_id == bindparam("task"))
+    .order_by(TaskCompletionRow.position)
+)
+_ASKED = with_campaign(
+    select(
+        *(AssignmentRow.order_shown, AssignmentRow.state.label("lease"), AssignmentRow.leased_at),
+        *(AssignmentRow.idempotency_key, TaskRow.label, CampaignRow.__table__),
+        *(GoldTaskRow.stage, GoldTaskRow.ranks, GoldTaskRow.explanation),
+        *(JudgementRow.id.label("judgement"), JudgementRow.idempotency_key.label("judged_by")),
+    )
+    .select_from(AssignmentRow)
+    .join(TaskRow, TaskRow.id == AssignmentRow.task_id)
+    .outerjoin(JudgementRow, JudgementRow.assignment_id == AssignmentRow.id)
+).where(_own)
 
 
 @dataclass(frozen=True)
@@ -51,6 +82,15 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Gold:
+    """The known answer to a task."""
+
+    stage: str
+    ranks: tuple[int, ...]  # in the task's own order
+    explanation: str
+
+
+@dataclass(frozen=True)
 class Asked:
     """What an answer to an assignment must fit."""
 
@@ -62,8 +102,9 @@ class Asked:
     label: LabelKind
     state: str
     leased_at: datetime
-    gold: GoldTaskRow | None
+    gold: Gold | None
     idempotency_key: str
+    recorded: Mapping[str, int]  # the judgements that were submitted by now, by their keys
 
     def submission_keys(self) -> list[str]:
         """The key of the next submission, then those of submissions that were taken back."""
@@ -79,21 +120,24 @@ def asked_of(store: Store, assignment_id: int, person_id: int) -> Asked:
     Raises:
         NotFoundError: there is none of this id, or it is someone else's.
     """
-    with store.read() as session:
-        row, task = _require_own(session, assignment_id, person_id)
-        campaign = campaign_row_of(session, task)
-        return Asked(
-            assignment_id=row.id,
-            person_id=row.person_id,
-            asked=settings_of(campaign),
-            campaign_id=campaign.id,
-            order_shown=tuple(row.order_shown),
-            label=LabelKind(task.label),
-            state=row.state,
-            leased_at=row.leased_at,
-            gold=session.get(GoldTaskRow, task.id) if task.purpose == "gold" else None,
-            idempotency_key=row.idempotency_key,
-        )
+    with store.look() as connection:
+        rows = connection.execute(_ASKED, {"assignment": assignment_id, "person": person_id}).all()
+    if not rows or rows[0].id is None:
+        raise NotFoundError(f"no assignment {assignment_id}")
+    row = rows[0]
+    return Asked(
+        assignment_id=assignment_id,
+        person_id=person_id,
+        asked=settings_of(row),
+        campaign_id=row.id,
+        order_shown=tuple(row.order_shown),
+        label=LabelKind(row.label),
+        state=row.lease,
+        leased_at=row.leased_at,
+        gold=None if row.stage is None else Gold(row.stage, tuple(row.ranks), row.explanation),
+        idempotency_key=row.idempotency_key,
+        recorded={each.judged_by: each.judgement for each in rows if each.judgement is not None},
+    )
 
 
 def show_assignment(store: Store, assignment_id: int, person_id: int, campaign: Campaign | None = None) -> Shown:
@@ -108,45 +152,27 @@ def show_assignment(store: Store, assignment_id: int, person_id: int, campaign: 
     Raises:
         NotFoundError: there is none of this id, or it is someone else's.
     """
-    with store.read() as session:
-        row, task = _require_own(session, assignment_id, person_id)
-        return _shown(session, row, task, campaign or campaign_of(session, task))
-
-
-def _require_own(session: Session, assignment_id: int, person_id: int) -> tuple[AssignmentRow, TaskRow]:
-    query = select(AssignmentRow, TaskRow).join(TaskRow, TaskRow.id == AssignmentRow.task_id)
-    found = session.execute(query.where(AssignmentRow.id == assignment_id)).one_or_none()
-    if found is None or found[0].person_id != person_id:
-        raise NotFoundError(f"no assignment {assignment_id}")
-    return found[0], found[1]
-
-
-def _shown(session: Session, row: AssignmentRow, task: TaskRow, campaign: Campaign) -> Shown:
-    written = (
-        select(CompletionRow.text, PromptRow.messages)
-        .join(TaskCompletionRow, TaskCompletionRow.completion_id == CompletionRow.id)
-        .join(PromptRow, PromptRow.id == CompletionRow.prompt_id)
-        .where(TaskCompletionRow.task_id == task.id)
-        .order_by(TaskCompletionRow.position)
-    )
-    found = session.execute(written).all()
-    gold = session.get(GoldTaskRow, task.id) if task.purpose == "gold" else None
-    draft = session.get(DraftRow, row.id)
-    before = newest(session, row.id)
+    with store.look() as connection:
+        row = connection.execute(_SHOWN, {"assignment": assignment_id, "person": person_id}).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no assignment {assignment_id}")
+        texts = connection.scalars(_TEXTS, {"task": row.task_id}).all()
+        before = newest_of(connection, assignment_id) if row.revision else None
+        campaign = campaign or campaign_of(connection, row.task_id)
     return Shown(
         id=row.id,
-        task_id=task.id,
+        task_id=row.task_id,
         campaign=campaign,
-        messages=tuple(found[0][1]),
-        texts=tuple(found[place][0] for place in row.order_shown),
+        messages=tuple(row.messages),
+        texts=tuple(texts[place] for place in row.order_shown),
         order_shown=tuple(row.order_shown),
-        label=LabelKind(task.label),
-        purpose=task.purpose,
-        stage="" if gold is None else gold.stage,
+        label=LabelKind(row.label),
+        purpose=row.purpose,
+        stage=row.stage or "",
         state=row.state,
         idempotency_key=row.idempotency_key,
         leased_at=row.leased_at,
         expires_at=row.expires_at,
-        draft=None if draft is None else Draft(draft.version, draft.content),
+        draft=None if row.version is None else Draft(row.version, row.content),
         before=None if before is None else judgement_of(before),
     )

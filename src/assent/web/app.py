@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
@@ -12,6 +15,8 @@ from assent.web.guard import Guard
 from assent.web.page import HERE
 from assent.web.service import Service
 
+THREADS = 16  # of one process on PostgreSQL, where each holds a connection while it answers
+
 
 def create_app(service: Service) -> FastAPI:
     """The feedback service as an ASGI application.
@@ -19,8 +24,16 @@ def create_app(service: Service) -> FastAPI:
     Args:
         service: what its routes use. The caller closes the store.
     """
+
+    @asynccontextmanager
+    async def few_threads(_app: FastAPI) -> AsyncIterator[None]:
+        if service.store.engine.dialect.name != "sqlite":
+            current_default_thread_limiter().total_tokens = THREADS
+        yield
+
     app = FastAPI(
         title="assent",
+        lifespan=few_threads,
         version=version("assent"),
         description="People judge what a policy writes; their judgements train it.",
         openapi_url="/api/v1/openapi.json",

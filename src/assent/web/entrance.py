@@ -11,7 +11,7 @@ from starlette.responses import Response
 from assent.store.sessions import SESSION_HOURS, Entrance, entrance_by_session, entrance_by_token
 from assent.types.errors import NotAllowedError
 from assent.web.problems import NotSignedInError
-from assent.web.service import Service, service_of
+from assent.web.service import Service, service_behind
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
@@ -58,7 +58,7 @@ def drop_session(response: Response, service: Service) -> None:
 
 def who(request: Request) -> Entrance | None:
     """Who asks, whatever they may; None if nobody is signed in. A bearer token goes before a cookie."""
-    service = service_of(request)
+    service = service_behind(request)
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:
         return entrance_by_token(service.store, token.strip()) if kind.lower() == "bearer" else None

@@ -40,8 +40,13 @@ class Service:
         return derive_seed("service", self.secret)
 
 
-def service_of(request: Request) -> Service:
-    """The service that a request came to."""
+async def service_of(request: Request) -> Service:
+    """The service that a request came to. Were it no coroutine, each request would wait for a thread to say so."""
+    return service_behind(request)
+
+
+def service_behind(request: Request) -> Service:
+    """The same, outside of the routes' parameters."""
     found = request.app.state.service
     assert isinstance(found, Service)
     return found

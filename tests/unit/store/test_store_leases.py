@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from assent.store import Judgements, NewPerson, Store, add_people, counts, dump_rows, get_tasks, open_tasks, rankings
-from assent.types.errors import DataError
+from assent.types.errors import DataError, LeaseLostError
 from assent.types.feedback import Judgement, PersonKind
 
 MakeTasks = Callable[..., list[int]]
@@ -104,6 +104,22 @@ def test_an_expired_lease_is_renewed_for_its_holder_with_the_same_id(
     assert judgements.lease(tasks, quick, seed=5) == [], "renewed, so still held"
     clock.advance(20)
     assert len(judgements.lease(tasks, quick, seed=5)) == 4
+
+
+def test_submissions_of_one_transaction_take_room_from_those_that_follow(
+    store: Store, clock: Any, chain: Any, make_tasks: MakeTasks, judge: Judge
+) -> None:
+    tasks = make_tasks()
+    judgements = Judgements(store)
+    slow, quick, _ = chain.people
+    (late,) = judgements.lease(tasks[:1], slow, seed=5, seconds=60)
+    clock.advance(60)
+    (later,) = judgements.lease(tasks[:1], quick, seed=5, seconds=60)
+    clock.advance(60)  # nobody's lease is live, and there is room for one
+    with pytest.raises(LeaseLostError):
+        judgements.submit_all([(each.id, judge(each), "") for each in (late, later)])
+    assert counts(store, ["tasks"]).submitted == 0, "all or none"
+    assert judgements.submit(later.id, judge(later)) == 1
 
 
 def test_unknown_task_and_person(store: Store, chain: Any, make_tasks: MakeTasks) -> None:
