@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from assent.store.database import Store
-from assent.store.leases import count_others, lock_tasks
-from assent.store.queue import LEASE_SECONDS, require_own
+from assent.store.leases import is_live, lock_tasks, require_room
+from assent.store.own import require_own
+from assent.store.queue import LEASE_SECONDS
 from assent.store.tables import AssignmentRow, TaskRow
-from assent.types.errors import ConflictError
+from assent.types.errors import ConflictError, LeaseLostError
 
 
 def take_up_again(store: Store, assignment_id: int, person_id: int, seconds: float = LEASE_SECONDS) -> None:
@@ -21,18 +22,21 @@ def take_up_again(store: Store, assignment_id: int, person_id: int, seconds: flo
         ConflictError: it was judged, or others have taken its place meanwhile.
     """
     with store.write() as session:
-        row = require_own(session, assignment_id, person_id, lock=False)
-        task = lock_tasks(session, [row.task_id])[row.task_id]  # before the assignment, as everywhere: no deadlock
-        session.refresh(row, with_for_update=True)
+        connection = session.connection()
+        task_id = session.scalar(select(AssignmentRow.task_id).where(AssignmentRow.id == assignment_id))
+        tasks = {} if task_id is None else lock_tasks(session, [task_id])  # before the assignment: no deadlock
+        row = require_own(connection, assignment_id, person_id)
         if row.state == "submitted":
             raise ConflictError(f"assignment {assignment_id} is submitted", "Take the judgement back instead.")
-        now = store.now()
-        if row.state == "leased" and row.expires_at > now:
+        now, task = store.now(), tasks[row.task_id]
+        if is_live(row, now):
             return
-        if count_others(session, [task.id], person_id, now).get(task.id, 0) >= task.overlap:
-            raise ConflictError(f"others judge task {task.id} by now", "Go on with another task.")
-        row.state, row.declined_as, row.leased_at = "leased", "", now
-        row.expires_at = now + timedelta(seconds=seconds)
+        try:
+            require_room(connection, row, task.id, task.overlap, now)
+        except LeaseLostError as error:
+            raise ConflictError(f"others judge task {task.id} by now", "Go on with another task.") from error
+        held = {"state": "leased", "declined_as": "", "leased_at": now, "expires_at": now + timedelta(seconds=seconds)}
+        session.execute(update(AssignmentRow).where(AssignmentRow.id == assignment_id).values(**held))
 
 
 def given_back(store: Store, run_id: str) -> set[int]:
