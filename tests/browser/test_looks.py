@@ -13,6 +13,7 @@ from tests.browser.conftest import Arrive, Keep, Person, Serve
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LOOK = 500  # ms in which a person looks at a task; in the first 300 some keys are not taken
 WIDE = {"viewport": {"width": 1400, "height": 900}}
 LOOKS = [
     pytest.param({**WIDE, "color_scheme": "light"}, id="light"),
@@ -87,12 +88,14 @@ def test_axe_finds_nothing_on_any_page(
     keys.press("d")
     keys.press("s")
     page.wait_for_selector(".answers.k-4")
+    page.wait_for_timeout(LOOK)
     keys.press("3")
     keys.press("=")
     look_at("four")
     for key in ("1", "2", "4", "Enter"):
         keys.press(key)
     page.wait_for_selector(".answers.k-2")
+    page.wait_for_timeout(LOOK)
     keys.press("1")
     keys.press("Enter")
     page.wait_for_selector("text=Nothing to judge")
