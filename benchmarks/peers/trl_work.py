@@ -98,48 +98,32 @@ def dpo(model: str) -> None:
     emit(len(data), clock)
 
 
-def grpo(model: str, steps: int = 3) -> None:
+def grpo(model: str) -> None:
     """8 prompts with 8 completions each a step, one update."""
-    from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    tokenizer = tokenizer_of(model)
-    config = GRPOConfig(
-        **flags(
-            gradient_accumulation_steps=4,
-            num_generations=8,
-            max_completion_length=MAX_NEW,
-            max_steps=steps,
-            beta=0.0,
-            temperature=1.0,
-        )
-    )
-    data = Dataset.from_list(rows(model, "prompts"))
-    given = {"args": config, "train_dataset": data, "processing_class": tokenizer}
-    trainer = GRPOTrainer(load(model), _odd_share, **given)
-    trainer.model.generation_config.eos_token_id = tokenizer.eos_token_id
-    trained(trainer, 64 * steps)
+    _grouped(GRPOTrainer, GRPOConfig, model)
 
 
-def rloo(model: str, steps: int = 3) -> None:
+def rloo(model: str) -> None:
     """The same."""
-    from datasets import Dataset
     from trl import RLOOConfig, RLOOTrainer
 
+    _grouped(RLOOTrainer, RLOOConfig, model)
+
+
+def _grouped(trainer_class: Any, config_class: Any, model: str, steps: int = 3) -> None:
+    from datasets import Dataset
+
     tokenizer = tokenizer_of(model)
-    config = RLOOConfig(
-        **flags(
-            gradient_accumulation_steps=4,
-            num_generations=8,
-            max_completion_length=MAX_NEW,
-            max_steps=steps,
-            beta=0.0,
-            temperature=1.0,
-        )
+    given = flags(gradient_accumulation_steps=4, num_generations=8, max_completion_length=MAX_NEW, max_steps=steps)
+    trainer = trainer_class(
+        load(model),
+        _odd_share,
+        args=config_class(**given, beta=0.0, temperature=1.0),
+        train_dataset=Dataset.from_list(rows(model, "prompts")),
+        processing_class=tokenizer,
     )
-    data = Dataset.from_list(rows(model, "prompts"))
-    given = {"args": config, "train_dataset": data, "processing_class": tokenizer}
-    trainer = RLOOTrainer(load(model), _odd_share, **given)
     trainer.model.generation_config.eos_token_id = tokenizer.eos_token_id
     trained(trainer, 64 * steps)
 

@@ -83,14 +83,17 @@ def split_by_tokens(lengths: Sequence[int], max_tokens: int, together: Sequence[
     for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
         units.setdefault(index if together is None else together[index], []).append(index)
     groups: list[list[int]] = []
+    longest = 0  # of the newest group
     for unit in units.values():
         for part in [unit] if lengths[unit[0]] * len(unit) <= max_tokens else [[index] for index in unit]:
-            longest = max(lengths[part[0]], lengths[groups[-1][0]]) if groups else 0
-            if groups and longest * (len(groups[-1]) + len(part)) <= max_tokens:
-                groups[-1] = sorted(groups[-1] + part, key=lambda index: (-lengths[index], index))
+            wider = max(longest, lengths[part[0]])
+            if groups and wider * (len(groups[-1]) + len(part)) <= max_tokens:
+                groups[-1] += part
+                longest = wider
             else:
-                groups.append(part)
-    return groups
+                groups.append(list(part))
+                longest = lengths[part[0]]
+    return [sorted(group, key=lambda index: (-lengths[index], index)) for group in groups]
 
 
 def pack_stream(documents: Sequence[Sequence[int]], row_tokens: int) -> Int[Tensor, "rows row_tokens"]:

@@ -83,7 +83,7 @@ class LocalGenerator:
         noise = torch.rand(
             len(rows), sampling.max_new_tokens, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
-        # Prompts of similar length are read together; those that are written longest, by their room, begin first.
+        # Prompts of similar length are read together, and the rows of one prompt stand together.
         waiting = sorted(rows, key=lambda row: (-len(row.prompt), row.request, row.row))
         with torch.inference_mode():
             model = self._weights()

@@ -64,19 +64,24 @@ def rankings(
         query = query.where(JudgementRow.person_id.in_(person_ids))
     with store.read() as session:
         found = session.execute(query.order_by(JudgementRow.id)).all()
-        completions = _completions(session, [task for _, task in found])
-        return [
-            Ranking(
-                judgement_id=judgement.id,
-                person_id=judgement.person_id,
-                prompt_id=task.prompt_id,
-                completion_ids=completions[task.id],
-                ranks=tuple(judgement.ranks),
-                label=LabelKind(judgement.label),
-                marks=tuple(judgement.marks),
-            )
-            for judgement, task in found
-        ]
+        return rankings_of(session, [(judgement, task) for judgement, task in found])
+
+
+def rankings_of(session: Session, found: Sequence[tuple[JudgementRow, TaskRow]]) -> list[Ranking]:
+    """Judgements with their tasks, as the ranks of completions in the tasks' own order."""
+    completions = _completions(session, [task for _, task in found])
+    return [
+        Ranking(
+            judgement_id=judgement.id,
+            person_id=judgement.person_id,
+            prompt_id=task.prompt_id,
+            completion_ids=completions[task.id],
+            ranks=tuple(judgement.ranks),
+            label=LabelKind(judgement.label),
+            marks=tuple(judgement.marks),
+        )
+        for judgement, task in found
+    ]
 
 
 def agreement_rows(

@@ -9,10 +9,10 @@ from sqlalchemy.orm import aliased
 
 from assent.store.database import Store
 from assent.store.disputes import is_ruling
+from assent.store.rankings import rankings_of
 from assent.store.revisions import is_current
 from assent.store.tables import JudgementRow, TaskRow
-from assent.store.tasks import completion_ids_of
-from assent.types.feedback import LabelKind, Ranking
+from assent.types.feedback import Ranking
 
 
 def given_rulings(store: Store, run_ids: Sequence[str], purpose: str) -> list[Ranking]:
@@ -33,16 +33,4 @@ def given_rulings(store: Store, run_ids: Sequence[str], purpose: str) -> list[Ra
     )
     with store.read() as session:
         found = session.execute(query).all()
-        completions = completion_ids_of(session, [task.id for _, task in found])
-        return [
-            Ranking(
-                judgement_id=judgement.id,
-                person_id=judgement.person_id,
-                prompt_id=task.prompt_id,
-                completion_ids=completions[task.id],
-                ranks=tuple(judgement.ranks),
-                label=LabelKind(judgement.label),
-                marks=tuple(judgement.marks),
-            )
-            for judgement, task in found
-        ]
+        return rankings_of(session, [(judgement, task) for judgement, task in found])
