@@ -81,3 +81,19 @@ def test_a_sampler_that_disagrees_is_weighed(checkpoint: Built) -> None:
     assert abs(metrics["mismatch_kl"]) > 0.01
     assert 0.0 < metrics["trained_share"] < 1.0
     assert metrics["rollout_weight"] != pytest.approx(1.0, abs=1e-3)
+
+
+def test_one_update_without_a_penalty_is_the_same_unmeasured(checkpoint: Callable[[Shape], Path]) -> None:
+    """What is not asked for before the update changes nothing in it, and the sampler is still held against it."""
+    hyper = GRPOSettings(learning_rate=1e-3, epochs=1, minibatches=1, kl_coef=0.0)
+    weights = []
+    for measures_first in (False, True):
+        training = on_policy(checkpoint("llama"), hyper)
+        assert not training.measures_first
+        training.measures_first = measures_first
+        figures = training.step(0, 0)
+        assert ("kl" in figures) == measures_first
+        assert abs(figures["mismatch_kl"]) < 1e-4 and figures["entropy"] > 1.0
+        weights.append(torch.cat([weight.detach().flatten() for weight in training.parts.policy.model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=2e-5)
+    assert on_policy(checkpoint("llama"), GRPOSettings(minibatches=1, kl_coef=0.1)).measures_first
