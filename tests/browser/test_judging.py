@@ -349,6 +349,31 @@ def test_what_was_skipped_by_mistake_comes_back(serve: Serve, person: Arrive) ->
     assert mira.errors == []
 
 
+def test_what_was_skipped_is_not_brought_again_before_the_server_knows(serve: Serve, person: Arrive) -> None:
+    world, server = serve(sizes=(2, 2, 2), checks=False)
+    mira = person(server)
+    page, held = mira.page, []
+    mira.come_in(world.tokens["annotator"])
+    mira.agree()
+    page.route("**/decline", lambda route: held.append(route))
+    first = mira.asked()
+    page.wait_for_timeout(400)
+    page.keyboard.press("s")
+    mira.wait_for_other(first)
+    for left in (1, 0):
+        asked = mira.asked()
+        assert asked != first
+        page.wait_for_timeout(400)
+        page.keyboard.press("1")
+        page.keyboard.press("Enter")
+        if left:
+            mira.wait_for_other(asked)
+    page.wait_for_selector("text=Nothing to judge")
+    assert len(held) == 1
+    held[0].continue_()
+    until(page, world, 2)
+
+
 def test_a_skipped_task_that_others_took_stays_theirs(serve: Serve, person: Arrive) -> None:
     world, server = serve(sizes=(2, 2), checks=False)
     mira = person(server)

@@ -78,9 +78,10 @@ class Desk {
     }
   }
 
-  /** What this page has already, or has sent off: not to be brought again. */
+  /** What this page has already, or has sent off or put away, the server knowing or not: not to be brought again. */
   mine() {
-    const ids = [this.current?.task.id, ...this.held.map((task) => task.id), ...this.outbox.waiting.map((item) => item.id)];
+    const away = [...this.outbox.waiting, ...this.done.filter((entry) => entry.declined === false)];
+    const ids = [this.current?.task.id, ...this.held.map((task) => task.id), ...away.map((item) => item.id)];
     return [...new Set(ids)].filter(Number.isInteger).slice(0, 10);
   }
 
