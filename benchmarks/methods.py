@@ -81,6 +81,7 @@ def measure(folder: Path, seed: int, threads: int | None = None, curves: bool = 
     Raises:
         RuntimeError: a command failed.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     place = folder / f"reviews-{seed}"
     if not (place / "assent.toml").exists():
         words = ["--compute.threads", str(threads)] if threads else []

@@ -6,12 +6,16 @@ temperature, and everything after that is at least fp32, whatever the model comp
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
+
+from assent.functional.shapes import recurring
+from assent.kernels import call, fits
 
 
 def log_softmax_at(logits: Float[Tensor, "*S V"], temperature: float) -> Float[Tensor, "*S V"]:
@@ -71,10 +75,12 @@ def linear_logprobs(
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     options = (temperature, entropy, dtype)
+    count = len(tokens)
+    more = recurring(count) - count
     found: tuple[Tensor, Tensor] = _LinearLogprobs.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, bias, tokens.long(), *options
+        F.pad(hidden, (0, 0, 0, more)), weight, bias, F.pad(tokens.long(), (0, more)), *options
     )
-    return found[0], found[1] if entropy else None
+    return found[0][:count], found[1][:count] if entropy else None
 
 
 _KEPT_BYTES = 256 * 2**20  # of logits that wait for their gradient
@@ -99,13 +105,7 @@ class _LinearLogprobs(torch.autograd.Function):
         kept = []
         for rows in narrow.parts():
             logits = narrow.logits(rows)
-            for few in _few(len(logits), logits.shape[1]):
-                place = slice(rows.start + few.start, rows.start + few.stop)
-                scaled = logits[few].to(wide, copy=True).div_(temperature)
-                totals[place] = total = scaled.logsumexp(dim=-1)
-                logprobs[place] = scaled.gather(-1, tokens[place, None])[:, 0] - total
-                if entropy:
-                    entropies[place] = _entropy(scaled.sub_(total[:, None]))
+            _tell(logits, tokens[rows], temperature, totals[rows], logprobs[rows], entropies[rows] if entropy else None)
             kept.append(logits)
         gradient = any(ctx.needs_input_grad[:3])
         keeps = gradient and len(kept) == 1
@@ -125,18 +125,8 @@ class _LinearLogprobs(torch.autograd.Function):
         in_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         for rows in narrow.parts():
             logits = kept[0] if kept else narrow.logits(rows)
-            in_logits = torch.empty_like(logits)
-            for few in _few(len(logits), logits.shape[1]):
-                place = slice(rows.start + few.start, rows.start + few.stop)
-                log_p = logits[few].to(totals.dtype, copy=True).div_(temperature).sub_(totals[place, None])
-                weights = -gradients[0][place, None]
-                if entropy:  # of Σ -p log p to the logits: -p (log p + entropy)
-                    inner = log_p.masked_fill(log_p == -torch.inf, 0.0).add_(entropies[place, None])
-                    found = log_p.exp_().mul_(weights - gradients[1][place, None] * inner)
-                else:
-                    found = log_p.exp_().mul_(weights)
-                found.scatter_add_(-1, tokens[place, None], gradients[0][place, None])
-                in_logits[few] = found.div_(temperature)
+            given = (gradients[0][rows], gradients[1][rows] if entropy else None)
+            in_logits = _tell_back(logits, tokens[rows], temperature, totals[rows], entropies[rows], given)
             if in_hidden is not None:
                 in_hidden[rows] = (in_logits @ narrow.weight).to(hidden.dtype)
             if in_weight is not None:
@@ -159,6 +149,61 @@ class _Head:
 
     def logits(self, rows: slice) -> Tensor:
         return F.linear(self.hidden[rows], self.weight, self.bias)
+
+
+def _tell(
+    logits: Tensor, tokens: Tensor, temperature: float, totals: Tensor, logprobs: Tensor, entropies: Tensor | None
+) -> None:
+    """Write the log of each row's sum, its token's log-probability and, if asked for, its entropy."""
+    if fits(logits):
+        kernels = _kernels()
+        call(kernels.tell, logits, tokens, 1.0 / temperature, totals, logprobs)
+        if entropies is not None:
+            call(kernels.spread, logits, 1.0 / temperature, totals, entropies)
+        return
+    for few in _few(len(logits), logits.shape[1]):
+        scaled = logits[few].to(totals.dtype, copy=True).div_(temperature)
+        totals[few] = total = scaled.logsumexp(dim=-1)
+        logprobs[few] = scaled.gather(-1, tokens[few, None])[:, 0] - total
+        if entropies is not None:
+            entropies[few] = _entropy(scaled.sub_(total[:, None]))
+
+
+def _tell_back(
+    logits: Tensor,
+    tokens: Tensor,
+    temperature: float,
+    totals: Tensor,
+    entropies: Tensor,
+    gradients: tuple[Tensor, Tensor | None],
+) -> Tensor:
+    """The gradient of the logits from those of the log-probabilities and, if there are, of the entropies."""
+    given, spread = gradients
+    found = torch.empty_like(logits)
+    if fits(logits):
+        kernels, sharpness = _kernels(), 1.0 / temperature
+        if spread is None:
+            call(kernels.tell_back, logits, tokens, sharpness, totals, given, found)
+        else:
+            call(kernels.tell_and_spread_back, logits, tokens, sharpness, totals, entropies, given, spread, found)
+        return found
+    for few in _few(len(logits), logits.shape[1]):
+        log_p = logits[few].to(totals.dtype, copy=True).div_(temperature).sub_(totals[few, None])
+        weights = -given[few, None]
+        if spread is not None:  # of Σ -p log p to the logits: -p (log p + entropy)
+            inner = log_p.masked_fill(log_p == -torch.inf, 0.0).add_(entropies[few, None])
+            part = log_p.exp_().mul_(weights - spread[few, None] * inner)
+        else:
+            part = log_p.exp_().mul_(weights)
+        part.scatter_add_(-1, tokens[few, None], given[few, None])
+        found[few] = part.div_(temperature)
+    return found
+
+
+def _kernels() -> ModuleType:
+    from assent.kernels import vocabulary
+
+    return vocabulary
 
 
 def _few(rows: int, vocabulary: int) -> list[slice]:

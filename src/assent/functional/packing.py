@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from assent.functional.batching import TokenBatch
+from assent.functional.shapes import recurring
 
 SHARE_BELOW = 0.75  # prompts are shared where that leaves fewer tokens than this share: it costs attention some time
 _BLOCK_ROWS = 4  # a block of fewer strands costs more calls than it saves padding
@@ -22,37 +24,32 @@ _BLOCK_SPREAD = 0.7  # the shortest strand of a block, as a share of its longest
 
 
 @dataclass(frozen=True)
-class Strands:
-    """A block of sequences or trunks, n tokens in all: each token sees those before it in its own strand."""
+class Block:
+    """Strands of similar length, or branches of trunks that are, padded: each token sees its own so far, and its trunk.
 
-    count: int
-    width: int
-    gather: Int[Tensor, " padded"]  # the row's token at each padded place; where there is none, any
-    places: Int[Tensor, " n"]  # the padded place of each token
+    A strand is a branch with nothing above. Every trunk has as many branches as the one with most; what is not there
+    has no tokens.
+    """
 
-
-@dataclass(frozen=True)
-class Branches:
-    """A block of what follows trunks, as many branches for each trunk as the one with most has; n tokens in all."""
-
-    trunks: int
-    each: int
-    width: int
-    trunk_width: int
-    gather: Int[Tensor, " padded"]
-    places: Int[Tensor, " n"]
-    trunk_gather: Int[Tensor, " trunk_padded"]
-    trunk_real: Bool[Tensor, "T W"]
+    trunks: int  # T
+    each: int  # E, branches of each
+    width: int  # W
+    tokens: Int[Tensor, " P"]  # P = T·E·W: the row's token at each padded place, -1 where there is none
+    above: Int[Tensor, " Q"]  # Q = T·A: the row's tokens of each trunk, likewise; A = 0 for strands
+    above_lengths: Int[Tensor, " T"]
 
 
 @dataclass(frozen=True)
 class PackedRow:
-    """The real tokens of a batch in one row: those of the strands block after block, then those of the branches."""
+    """The real tokens of a batch in one row: those of the strands block after block, then those of the branches.
 
+    Some that belong to no sequence follow, so that rows have lengths that recur.
+    """
+
+    count: int  # of real tokens
     ids: Int[Tensor, "1 N"]
     position_ids: Int[Tensor, "1 N"]
-    strands: tuple[Strands, ...]
-    branches: tuple[Branches, ...]
+    blocks: tuple[Block, ...]  # a trunk's own block comes before that of its branches
     places: Int[Tensor, "B L"]  # of each of the batch's tokens in the row; -1 where there is none
 
     @property
@@ -106,17 +103,19 @@ class _Row:
 
     def laid(self, strands: Sequence[_Piece], branches: dict[int, list[_Piece]]) -> PackedRow:
         blocks = _blocks(strands, [piece.length for piece in strands])
-        laid_strands = tuple(self._strands(block) for block in blocks)
-        forks = []
+        laid_blocks = [self._strands(block) for block in blocks]
         for block in _blocks(strands, [max((b.length for b in branches.get(p.row, ())), default=0) for p in strands]):
-            forks += [self._branches(block, [branches[trunk.row] for trunk in block])] if branches else []
+            laid_blocks += [self._branches(block, [branches[trunk.row] for trunk in block])] if branches else []
         for row, owner in enumerate(self.batch.trunk or ()):
             if branches and owner != row:  # its prompt stands where the first one's does
                 begin = int((self.places[owner, : self.batch.start] >= 0).int().argmax())
                 self.places[row, begin : self.batch.start] = self.places[owner, begin : self.batch.start]
         flat = torch.cat(self.columns).to(self.device)
-        ids, positions = (table.reshape(-1)[flat][None] for table in (self.batch.ids, self.batch.position_ids))
-        return PackedRow(ids, positions, laid_strands, tuple(forks), self.places.to(self.device))
+        more = (0, recurring(self.length) - self.length)
+        ids, positions = (
+            F.pad(table.reshape(-1)[flat], more)[None] for table in (self.batch.ids, self.batch.position_ids)
+        )
+        return PackedRow(self.length, ids, positions, tuple(laid_blocks), self.places.to(self.device))
 
     def _put(self, piece: _Piece) -> int:
         """Append a piece; returns where it begins in the row."""
@@ -127,35 +126,31 @@ class _Row:
         self.length += piece.length
         return begin
 
-    def _strands(self, pieces: Sequence[_Piece]) -> Strands:
+    def _strands(self, pieces: Sequence[_Piece]) -> Block:
         begins = torch.tensor([self._put(piece) for piece in pieces])
-        gather, real = _padded(begins, torch.tensor([piece.length for piece in pieces]))
-        count, width = real.shape
-        return Strands(count, width, gather.reshape(-1).to(self.device), _true(real).to(self.device))
+        tokens = _padded(begins, torch.tensor([piece.length for piece in pieces]))
+        nothing = torch.zeros(len(pieces), dtype=torch.long)
+        return self._block(tokens[:, None], nothing[:0].reshape(len(pieces), 0), nothing)
 
-    def _branches(self, trunks: Sequence[_Piece], branches: Sequence[Sequence[_Piece]]) -> Branches:
+    def _branches(self, trunks: Sequence[_Piece], branches: Sequence[Sequence[_Piece]]) -> Block:
         each = max(map(len, branches))
-        begins, lengths = torch.zeros(len(trunks), each, dtype=torch.long), torch.zeros(len(trunks), each)
+        begins, lengths = torch.zeros(2, len(trunks), each, dtype=torch.long)
         for place, pieces in enumerate(branches):
             for number, piece in enumerate(pieces):
                 begins[place, number], lengths[place, number] = self._put(piece), piece.length
-        gather, real = _padded(begins, lengths)
         starts = torch.stack([self.places[trunk.row, trunk.begin] for trunk in trunks])
-        trunk_gather, trunk_real = _padded(starts, torch.tensor([trunk.length for trunk in trunks]))
-        indices = (gather.reshape(-1), _true(real), trunk_gather.reshape(-1), trunk_real)
-        moved = (index.to(self.device) for index in indices)
-        return Branches(len(trunks), each, real.shape[-1], trunk_real.shape[-1], *moved)
+        above = torch.tensor([trunk.length for trunk in trunks])
+        return self._block(_padded(begins, lengths), _padded(starts, above), above)
+
+    def _block(self, tokens: Int[Tensor, "T E W"], above: Int[Tensor, "T A"], lengths: Int[Tensor, " T"]) -> Block:
+        moved = (index.to(self.device) for index in (tokens.reshape(-1), above.reshape(-1), lengths))
+        return Block(*tokens.shape, *moved)
 
 
-def _padded(begins: Int[Tensor, "*S"], lengths: Tensor) -> tuple[Int[Tensor, "*S W"], Bool[Tensor, "*S W"]]:
-    """The row's tokens of pieces, padded with the row's first one, and which of them are real."""
-    steps = torch.arange(max(1, int(lengths.max())))
-    real = steps < lengths[..., None]
-    return torch.where(real, begins[..., None] + steps, 0), real
-
-
-def _true(real: Bool[Tensor, "*S"]) -> Int[Tensor, " n"]:
-    return real.reshape(-1).nonzero()[:, 0]
+def _padded(begins: Int[Tensor, "*S"], lengths: Int[Tensor, "*S"]) -> Int[Tensor, "*S W"]:
+    """The row's tokens of pieces; -1 behind the end of each."""
+    steps = torch.arange(recurring(max(1, int(lengths.max())), levels=4))
+    return torch.where(steps < lengths[..., None], begins[..., None] + steps, -1)
 
 
 def _blocks(pieces: Sequence[_Piece], lengths: Sequence[int]) -> list[list[_Piece]]:

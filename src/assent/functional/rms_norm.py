@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from assent.kernels import call, fits
 
 _ROWS = 2**18  # elements worked on at once, so that they stay in the processor's cache
 
@@ -25,12 +28,15 @@ class _RmsNorm(torch.autograd.Function):
         rows = x.reshape(-1, x.shape[-1])
         scale = torch.empty(len(rows), 1, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
         out = torch.empty(rows.shape, dtype=dtype, device=x.device)
+        ctx.save_for_backward(rows, weight, scale)
+        if fits(rows, weight, out):
+            call(_kernels().norm, rows, weight, epsilon, scale.view(-1), out)
+            return out.view(x.shape)
         for some in _slices(rows):
             wide = rows[some].to(scale.dtype)
             scale[some] = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(x.shape[-1])
             scale[some] = scale[some].add_(epsilon).rsqrt_()
             out[some] = (wide * scale[some]).mul_(weight)
-        ctx.save_for_backward(rows, weight, scale)
         return out.view(x.shape)
 
     @staticmethod
@@ -39,6 +45,12 @@ class _RmsNorm(torch.autograd.Function):
         (gradient,) = gradients
         given = gradient.reshape(rows.shape)
         in_x = torch.empty_like(rows)
+        if fits(rows, weight, given):
+            kernels = _kernels()
+            parts = scale.new_empty(-(-len(rows) // kernels.ROWS), len(weight))
+            call(kernels.norm_back, given, rows, weight, scale.view(-1), in_x, parts)
+            in_weight = parts.sum(dim=0).to(weight.dtype) if ctx.needs_input_grad[1] else None
+            return in_x.view(gradient.shape), in_weight, None, None
         in_weight = torch.zeros_like(weight, dtype=scale.dtype) if ctx.needs_input_grad[1] else None
         for some in _slices(rows):
             normal = rows[some].to(scale.dtype) * scale[some]
@@ -50,6 +62,12 @@ class _RmsNorm(torch.autograd.Function):
             in_x[some] = (wide * weight).addcmul_(normal, along, value=-1.0).mul_(scale[some])
         in_weight = None if in_weight is None else in_weight.to(weight.dtype)
         return in_x.view(gradient.shape), in_weight, None, None
+
+
+def _kernels() -> ModuleType:
+    from assent.kernels import layers
+
+    return layers
 
 
 def _slices(rows: Tensor) -> list[slice]:

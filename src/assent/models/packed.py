@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from assent.functional.batching import TokenBatch, make_batch
 from assent.functional.packed_attention import packed_attention
 from assent.functional.packing import PackedRow, pack
-from assent.models.norms import quick_norms
+from assent.models.quick_layers import quick_layers
 
 if TYPE_CHECKING:
     from assent.models.slots import Slots
@@ -56,7 +56,7 @@ def packed_row(model: nn.Module, batch: TokenBatch) -> PackedRow | None:
 
 def packed_states(model: nn.Module, row: PackedRow) -> Float[Tensor, "N D"]:
     """The last hidden states of the row's tokens."""
-    with calling(model), quick_norms(base_model(model)):
+    with calling(model), quick_layers(base_model(model)):
         found = backbone(model)(
             input_ids=row.ids, position_ids=row.position_ids, use_cache=False, packed_row=row
         ).last_hidden_state

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from assent.functional.batching import make_batch
 from assent.functional.packing import pack
+from assent.functional.shapes import recurring
 from assent.models.packed import WINDOWS, base_model, calling, reads_packed, tolerance, tried
 
 _NEVER = -1e30
@@ -34,10 +35,11 @@ class Slots:
     """
 
     def __init__(self, count: int, columns: int, context: int) -> None:
-        self._count, self._columns, self._context = count, columns, context
+        self._count, self._columns, self._context = _rows(count), columns, context
         self._tables: dict[int, tuple[Tensor, Tensor]] = {}  # of each layer keys and values: [slots, K, columns, D]
         self._read: dict[int, tuple[Tensor, Tensor]] | None = None  # while prompts are read
         self._lengths: Int[Tensor, " S"] = torch.zeros(0, dtype=torch.long)  # tokens in each live slot
+        self._starts = self._lengths  # where this step's tokens are put
         self._width = 0  # of the longest
         self._places: dict[int, Tensor] = {}  # by number of heads, where this step's keys and values are put
         self.hidden: Float[Tensor, "S 1 1 W"] | None = None  # -1e30 where a slot's new token must not look
@@ -54,7 +56,7 @@ class Slots:
         live, heads, size = key.shape[0], key.shape[1], key.shape[3]
         if heads not in self._places:
             begins = torch.arange(live * heads, device=key.device) * self._columns
-            self._places[heads] = begins + self._lengths.repeat_interleave(heads)
+            self._places[heads] = begins + self._starts.repeat_interleave(heads)
         seen = []
         for table, new in zip(self._tables[layer_idx], (key, value), strict=True):
             table.view(-1, size).index_copy_(0, self._places[heads], new.reshape(-1, size))
@@ -97,20 +99,23 @@ class Slots:
         self._make_room({})
         columns = torch.arange(self._width + 1, device=tokens.device)
         dtype = next(iter(self._tables.values()))[0].dtype
-        self.hidden = torch.where(columns > self._lengths[:, None], _NEVER, 0.0).to(dtype)[:, None, None]
+        live, more = len(tokens), (0, _rows(len(tokens)) - len(tokens))  # free slots are written to as well
+        tokens, lengths = F.pad(tokens, more), F.pad(self._lengths, more)
+        self.hidden = torch.where(columns > lengths[:, None], _NEVER, 0.0).to(dtype)[:, None, None]
+        self._starts = lengths
         self._places.clear()
         with calling(model):
             logits: Tensor = model(
                 input_ids=tokens[:, None],
                 # a sequence that has filled the context is finished, and may still stand here
-                position_ids=self._lengths[:, None].clamp(max=self._context - 1),
+                position_ids=lengths[:, None].clamp(max=self._context - 1),
                 past_key_values=self,
                 use_cache=True,
                 slots=self,
             ).logits[:, -1]
         self._lengths = self._lengths + 1
         self._width += 1
-        return logits
+        return logits[:live]
 
     def keep(self, index: Int[Tensor, " K"]) -> None:
         """Of the live slots only these go on, moved to the front."""
@@ -133,6 +138,11 @@ class Slots:
                     table.new_zeros(self._count, table.shape[0], self._columns, table.shape[2]) for table in new
                 )
                 self._tables[layer] = (key, value)
+
+
+def _rows(live: int) -> int:
+    """Rows of a step: a few more than there are sequences, so that steps have shapes that recur."""
+    return recurring(live, finest=8, levels=8)
 
 
 def works_in_slots(model: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from assent.functional import rms_norm as rms_norm_module
 from assent.functional.rms_norm import rms_norm
 from assent.models.loading import load_causal_lm
-from assent.models.norms import quick_norms
+from assent.models.quick_layers import quick_layers
 from tests.checkpoints import Shape
 
 
@@ -57,7 +57,7 @@ def test_only_norms_that_are_just_that_are_replaced(checkpoint: Callable[[Shape]
     model.extra = _OneMoreRMSNorm()
     x = torch.randn(2, 3, model.config.hidden_size)
     before = model.model.norm(x)
-    with quick_norms(model):
+    with quick_layers(model):
         assert "forward" in vars(model.model.norm)
         assert "forward" not in vars(model.extra)
         torch.testing.assert_close(model.model.norm(x), before, rtol=0, atol=1e-5)

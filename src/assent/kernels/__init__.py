@@ -1,0 +1,68 @@
+"""What lies between a CPU's matrix products, in one pass over memory each: compiled by Numba when it is first called.
+
+Each kernel has a twin of plain torch beside it in `assent.functional`, which is taken on other devices, for float64,
+and where Numba is not installed. What is compiled is kept on disk. Reductions do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_DTYPES = (torch.float32, torch.bfloat16)
+_found: list[bool] = []
+_begun: list[bool] = []
+
+
+def fits(*tables: Tensor) -> bool:
+    """Whether kernels take these tensors: on the CPU, in fp32 or bf16, and with Numba here.
+
+    A generator (in torch's inference mode) goes without: for its few tokens beginning a kernel takes longer than it.
+    """
+    if torch.is_inference_mode_enabled():
+        return False
+    return all(table.device.type == "cpu" and table.dtype in _DTYPES for table in tables) and _is_there()
+
+
+def array(table: Tensor) -> Any:
+    """The tensor's own memory as a NumPy array, bf16 as uint16; a copy if it is not contiguous."""
+    table = table.detach().contiguous()
+    return (table.view(torch.uint16) if table.dtype == torch.bfloat16 else table).numpy()
+
+
+def call(kernel: Any, *arguments: Tensor | float | bool) -> None:
+    """Run a kernel on as many threads as torch uses. Tensors that it writes to must be contiguous."""
+    _share_threads()
+    kernel(*map(_given, arguments))
+
+
+def _share_threads() -> None:
+    import numba
+
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, _numba_threads()))
+    if not _begun:  # both use the same OpenMP, and Numba sets its threads for itself when it begins
+        _begun.append(True)
+        torch.set_num_threads(threads)
+
+
+def _numba_threads() -> int:
+    from numba.core import config
+
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+def _given(argument: Tensor | float | bool) -> Any:
+    if isinstance(argument, Tensor):
+        return array(argument)
+    return np.float32(argument) if isinstance(argument, float) else argument
+
+
+def _is_there() -> bool:
+    if not _found:
+        _found.append(find_spec("numba") is not None)
+    return _found[0]
