@@ -59,7 +59,9 @@ def sft(model: str) -> None:
     settings = SftSettings(steps=steps, tokens_per_step=tokens // steps, warmup_steps=1, learning_rate=1e-6)
     stage = LanguageModelTraining(load_causal_lm(DATA / model / "policy").train(), examples, settings, SEED, COMPUTE)
     with Clock() as clock:
-        done = sum(stage.step(index, 0)["tokens"] + len(stage.plan[index]) for index in range(steps))
+        with clock.aside():
+            stage.step(0, 0)
+        done = sum(stage.step(index, 0)["tokens"] + len(stage.plan[index]) for index in range(1, steps))
     emit(done, clock)
 
 
@@ -75,9 +77,11 @@ def reward(model: str) -> None:
     scalar: Any = load_scalar_model(DATA / model / "reward", fresh_head_seed=0).train()
     stage = RewardModelTraining(scalar, examples, settings, SEED, COMPUTE)
     with Clock() as clock:
-        for index in range(stage.steps):
+        with clock.aside():
+            stage.step(0, 0)
+        for index in range(1, stage.steps):
             stage.step(index, 0)
-    emit(len(examples), clock)
+    emit(len(examples) - BATCH, clock)
 
 
 def dpo(model: str) -> None:
@@ -96,22 +100,24 @@ def dpo(model: str) -> None:
             measuring.step(index, 0)
         policy.drop_reference()
         stage = preference_training(policy.model, examples, measuring.logprobs, plan, settings, 1.0, COMPUTE)
-        for index in range(stage.steps):
+        with clock.aside():
+            stage.step(0, 0)
+        for index in range(1, stage.steps):
             stage.step(index, 0)
-    emit(len(examples), clock)
+    emit(len(examples) - BATCH, clock)
 
 
-def grpo(model: str, steps: int = 3) -> None:
+def grpo(model: str, steps: int = 4) -> None:
     """8 prompts with 8 completions each a step, one update."""
     _on_policy(model, GRPOSettings(learning_rate=1e-6, epochs=1, minibatches=1, kl_coef=0.0), 8, steps)
 
 
-def rloo(model: str, steps: int = 3) -> None:
+def rloo(model: str, steps: int = 4) -> None:
     """The same."""
     _on_policy(model, RLOOSettings(learning_rate=1e-6, epochs=1, minibatches=1, kl_coef=0.0), 8, steps)
 
 
-def ppo(model: str, steps: int = 2) -> None:
+def ppo(model: str, steps: int = 3) -> None:
     """64 rollouts a step, 2 epochs of 4 minibatches, with a value and a reward model of the policy's size."""
     settings = PPOSettings(learning_rate=1e-6, epochs=2, minibatches=4, stop_epoch_kl=None)
     _on_policy(model, settings, 1, steps)
@@ -143,8 +149,10 @@ def _on_policy(model: str, hyper: OnPolicySettings, group: int, steps: int) -> N
     settings = RLSettings(steps=steps, rollouts_per_step=64, samples_per_prompt=group)
     training = RLTraining(parts, settings, hyper, SamplingParams(1.0, MAX_NEW), SEED, COMPUTE)
     with Clock() as clock:
-        lengths = [training.step(index, 0)["length"] for index in range(steps)]
-    emit(64 * steps, clock, length=sum(lengths) / steps)
+        with clock.aside():
+            training.step(0, 0)
+        lengths = [training.step(index, 0)["length"] for index in range(1, steps)]
+    emit(64 * len(lengths), clock, length=sum(lengths) / len(lengths))
 
 
 def _odd_share(chat: ChatFormat, text: str) -> float:
@@ -152,16 +160,18 @@ def _odd_share(chat: ChatFormat, text: str) -> float:
     return sum(token % 2 for token in ids) / len(ids)
 
 
-def generate(model: str, repeats: int = 3) -> None:
+def generate(model: str, repeats: int = 4) -> None:
     """64 ragged prompts, one completion each."""
     encode = ids_of(model)
     policy = load_causal_lm(DATA / model / "policy", "bfloat16" if has_bf16(CPU) else "float32").eval()
     generator = LocalGenerator(policy, STOPS, lambda: "benchmark", 64, bf16=has_bf16(CPU))
     requests = [GenerationRequest(encode(row["prompt"])) for row in rows(model, "prompts", 64)]
     with Clock() as clock:
+        with clock.aside():
+            generator.generate(requests, SamplingParams(1.0, MAX_NEW), 0)
         written = [
             each.token_ids
-            for seed in range(repeats)
+            for seed in range(1, repeats)
             for each in generator.generate(requests, SamplingParams(1.0, MAX_NEW), seed)
         ]
     emit(sum(map(len, written)), clock)
