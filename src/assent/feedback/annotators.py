@@ -7,7 +7,9 @@ after the strengths are averaged out (Bock & Aitkin 1981), so that few answers p
 fitted beside the people, everyone would be found right where nobody else was asked.
 
 Priors: s ~ N(0, 1), which sets the unit of a; a ~ N(m, v) and b ~ N(0, 1), with m and v estimated from the people who
-judged, v as if two more of variance 1 had.
+judged, m as if one more of reliability 1 had, v as if two more of variance 1 had. Each a is N(0, 5²) besides: weak, but
+it keeps people finite who never disagree, for whom the likelihood rises for ever (so for coefficients of a logistic
+model Gelman et al. 2008, for Bradley-Terry's strengths Caron & Doucet 2012).
 Ties are Davidson's (1970), with one readiness to tie. Which sign is right, only the majority tells: if adversaries have
 more to say than everybody else, they are found reliable.
 """
@@ -27,6 +29,8 @@ from assent.feedback.strengths import Islands, find_strengths, outcome
 
 ROUNDS = 400
 TOLERANCE = 1e-3  # on the largest change of a reliability or a bias in a round
+EXPECTED = 1.0  # the reliability of the one person more; what people are taken for of whom nothing is known
+FARTHEST = 5.0  # each reliability is N(0, 5²) besides; at 5, 9 of 10 answers on two items drawn at random are right
 WELL_KNOWN = 12.0  # answers for each strength, from which on their normal distribution is close enough
 
 
@@ -122,14 +126,22 @@ class _State:
         people = self.answers.people
         # What the likelihood cannot tell apart, the items' scale and the people's, would creep to where it belongs
         # if it were not set in each round (Liu, Rubin & Wu 1998).
-        unit = self.latents.learn(self.reliability[people], self.side[people], self.tie)
+        unit = self._scale(self.latents.learn(self.reliability[people], self.side[people], self.tie))
         self.reliability, self.mean, self.spread = self.reliability * unit, self.mean * unit, self.spread * unit**2
         self._maximise()
-        self.mean = float(self.reliability[self.judged].mean())
-        self.reliability = np.where(self.judged, self.reliability, self.mean)
+        self.reliability = np.where(self.judged, self.reliability, self.reliability[self.judged].mean())
         about = (self.reliability - self.mean) ** 2 + self.uncertain
         self.spread = float((about[self.judged].sum() + 2.0) / (self.judged.sum() + 2.0))
         return float(max(np.abs(self.reliability - before).max(), np.abs(self.side - side).max()))
+
+    def _scale(self, unit: float) -> float:
+        """By what to multiply the reliabilities where the items ask for `unit`, and the prior for less.
+
+        The x = scale² at which -n log(x) / 2 - n unit² / (2 x), what n items say, less x sum(a²) / (2 FARTHEST²) is
+        greatest. With the items' own scale a crowd that always agrees would be driven up against its prior for ever.
+        """
+        pull, number = float((self.reliability[self.judged] ** 2).sum()) / FARTHEST**2, self.latents.number
+        return float(np.sqrt(2.0 * number * unit**2 / (number + np.sqrt(number**2 + 4.0 * number * pull * unit**2))))
 
     def turn(self) -> None:
         """If the people taken together came out below 0, read everything the other way round."""
@@ -143,7 +155,7 @@ class _State:
             self._information(curvature), self.reliability[self.answers.people], slope, curvature
         )
         count = len(self.reliability)
-        prior = np.diag(np.r_[np.full(count, 1.0 / self.spread), np.ones(count)])
+        prior = np.diag(np.r_[np.full(count, 1.0 / self.spread + 1.0 / FARTHEST**2), np.ones(count)])
         inverse = np.linalg.pinv(left + prior, hermitian=True)
         error = np.sqrt(np.diagonal(inverse @ (covariance + prior) @ inverse))
         return error[:count], error[count:]
@@ -162,20 +174,30 @@ class _State:
         return total.astype(np.float64)
 
     def _maximise(self) -> None:
-        """A Newton step for each person on the expected likelihood, and one for the readiness to tie."""
+        """A Newton step for all people and their mean on the expected likelihood, and one for the readiness to tie."""
         slope, curvature = self._slopes()
         apart = self.latents.apart
-        down = self._sum(slope * apart) - (self.reliability - self.mean) / self.spread
+        down = self._sum(slope * apart) - (self.reliability - self.mean) / self.spread - self.reliability / FARTHEST**2
         across = self._sum(slope) - self.side
-        aa, bb = self._sum(curvature * apart**2) + 1.0 / self.spread, self._sum(curvature) + 1.0
+        aa = self._sum(curvature * apart**2) + 1.0 / self.spread + 1.0 / FARTHEST**2
+        bb = self._sum(curvature) + 1.0
         ab = self._sum(curvature * apart)
         determinant = aa * bb - ab**2
         self.uncertain = bb / determinant
+        moved = float(np.clip(self._step_of_mean((bb * down - ab * across) / determinant), -1.0, 1.0))
+        self.mean += moved
+        down = down + moved / self.spread
         step_a, step_b = (bb * down - ab * across) / determinant, (aa * across - ab * down) / determinant
         length = np.maximum(1.0, np.hypot(step_a, step_b))
         self.reliability, self.side = self.reliability + step_a / length, self.side + step_b / length
         if self.tie > 0:
             self._maximise_tie()
+
+    def _step_of_mean(self, steps: Floats) -> float:
+        """By how much the mean moves in one Newton step with the people, who would move so if it stayed, [P]."""
+        off = (self.reliability - self.mean + steps)[self.judged].sum() + EXPECTED - self.mean
+        held = self.judged.sum() + 1.0 - self.uncertain[self.judged].sum() / self.spread
+        return float(off / held)
 
     def _maximise_tie(self) -> None:
         """A Newton step in its logarithm; half a tie in one answer as a prior keeps it finite where all are ties."""

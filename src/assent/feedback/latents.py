@@ -17,7 +17,9 @@ from assent.feedback.answers import Answers
 from assent.feedback.intervals import Floats
 from assent.feedback.strengths import MASSES, Islands, differences, find_strengths, outcome
 
-_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(25)
+_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(
+    26
+)  # none at 0, where no answer is likelier than another: it would never die out
 _NODES, _SHARES = _NODES * np.sqrt(2.0), _SHARES / _SHARES.sum()  # two items of variance 1 differ with variance 2
 
 
@@ -27,6 +29,7 @@ class Latents(Protocol):
     apart: Floats  # [N, Q] first less second, in standard deviations of an item
     masses: Floats  # [N, Q] how likely each is; rows sum to 1
     weight: Floats  # [N] how much each answer counts
+    number: float  # how many strengths, or differences of pairs, are averaged over
 
     def learn(self, scale: Floats, shift: Floats, tie: float) -> float:
         """Bring them up to date for people whose answers follow `outcome(scale * apart + shift)`, [N] each.
@@ -48,6 +51,7 @@ class ItemLatents:
         self._answers, self._islands = answers, Islands(answers)
         self._found = find_strengths(self._islands, np.zeros(len(answers)), np.zeros(len(answers)), 0.0, steps=1)
         self.weight = answers.weight
+        self.number = float(len(answers.item_ids))
         self._spread_out()
 
     def learn(self, scale: Floats, shift: Floats, tie: float) -> float:
@@ -92,6 +96,7 @@ class PairLatents:
         # A pair counts as its weightiest answer does, and within it an answer in proportion to that one.
         self._count = np.zeros(self._pairs)
         np.maximum.at(self._count, self._pair, answers.weight)
+        self.number = float(self._count.sum())
         self._within = answers.weight / np.maximum(self._count[self._pair], 1e-300)
         self.weight = answers.weight
         self.apart = self._sign[:, None] * _NODES

@@ -7,7 +7,7 @@ of a size at a time: two completions per task are as quick as a few dozen items 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -91,6 +91,7 @@ class Strengths:
     mean: Floats  # [I]
     variance: Floats  # [I]
     spread: Floats  # [N] variance of the difference that each answer is about
+    curvature: Floats  # [N] that each answer adds along its difference; it made the variances
 
 
 def find_strengths(
@@ -119,9 +120,14 @@ def find_strengths(
         tolerance: on the largest change of a mean.
     """
     answers, size = islands.answers, len(islands.answers.item_ids)
-    found = start or Strengths(np.zeros(size), np.full(size, 1.0 / prior), np.full(len(answers), 2.0 / prior))
+    found = start
+    if found is None:
+        wide = Strengths(np.zeros(size), np.full(size, 1.0 / prior), np.full(len(answers), 2.0 / prior), np.zeros(0))
+        found = replace(wide, curvature=_averaged(answers, wide, scale, shift, tie)[1])
     for _ in range(steps):
         pull, curvature = _averaged(answers, found, scale, shift, tie)
+        # Where all agree, wide variances ask for narrow ones and these for wide ones again: half of the way each time.
+        curvature = np.where(found.curvature > 0, np.sqrt(curvature * found.curvature), curvature)
         gradient = np.bincount(answers.first, pull, size) - np.bincount(answers.second, pull, size)
         moved = _moved(islands, found, gradient - prior * found.mean, curvature, prior)
         largest = float(np.abs(moved.mean - found.mean).max(initial=0.0))
@@ -157,4 +163,4 @@ def _moved(islands: Islands, found: Strengths, gradient: Floats, curvature: Floa
         together = covariance[number[first], islands.place[first], islands.place[second]]
         spread[rows] = variance[first] + variance[second] - 2.0 * together
     step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max(initial=0.0)), 1e-300))
-    return Strengths(found.mean + step, variance, spread)
+    return Strengths(found.mean + step, variance, spread, curvature)

@@ -16,7 +16,11 @@ _LARGEST = 2**31 - 1
 _person: BindParameter[int] = bindparam("person")
 _mine, _other = aliased(AssignmentRow), aliased(AssignmentRow)
 _shown = select(func.count()).where(TaskCompletionRow.task_id == TaskRow.id).scalar_subquery()
-_had = exists().where(_mine.task_id == TaskRow.id, _mine.person_id == _person, _mine.state != "expired")
+_had = (  # counted: PostgreSQL would turn NOT EXISTS into a join with all that the person or others ever judged
+    select(func.count())
+    .where(_mine.task_id == TaskRow.id, _mine.person_id == _person, _mine.state != "expired")
+    .scalar_subquery()
+)
 _live = and_(_other.state == "leased", _other.expires_at > bindparam("now"))
 _taken = (
     select(func.count()).where(_other.task_id == TaskRow.id, or_(_other.state == "submitted", _live)).scalar_subquery()
@@ -27,17 +31,22 @@ _wrote = exists().where(
     CompletionRow.policy_version == bindparam("author"),
 )
 _open = (TaskRow.run_id == bindparam("run"), TaskRow.is_open.is_(True))
+_urgent = aliased(TaskRow)
+_most_urgent = (
+    select(func.max(_urgent.priority)).where(_urgent.run_id == bindparam("run"), _urgent.is_open.is_(True))
+).scalar_subquery()
 _PRIORITY = select(func.max(TaskRow.priority)).where(*_open, TaskRow.priority < bindparam("below"))
-_FITTING = (  # there is room, the person has not had it, and wrote none of it
+_fitting = (  # there is room, the person has not had it, and wrote none of it
     select(TaskRow.id, _shown.label("shown"))
-    .where(*_open, TaskRow.priority == bindparam("priority"))
-    .where(TaskRow.id > bindparam("after"), TaskRow.id <= bindparam("until"))
+    .where(*_open, TaskRow.id > bindparam("after"))
     .where(TaskRow.purpose.in_(bindparam("purposes", expanding=True)), TaskRow.person_id.is_(None))
-    .where(~_had, _taken < TaskRow.overlap, ~_wrote)
-    .order_by(TaskRow.id)
+    .where(_had == 0, _taken < TaskRow.overlap, ~_wrote)
+    .order_by(TaskRow.is_open, TaskRow.id)  # all are open: this is the order of the index that has no others
     .limit(1)
     .with_for_update(of=TaskRow, skip_locked=True)
 )
+_FITTING = _fitting.where(TaskRow.priority == bindparam("priority"), TaskRow.id <= bindparam("until"))
+_FIRST_FITTING = _fitting.where(TaskRow.priority == _most_urgent)  # which mostly is what is looked for
 _FIRST_PURPOSE = (
     select(TaskRow.purpose)
     .join(AssignmentRow, AssignmentRow.task_id == TaskRow.id)
@@ -72,6 +81,9 @@ def candidates(
         "purposes": list(purposes),
         "now": store.now(),
     }
+    first = connection.execute(_FIRST_FITTING, {**asked, "after": last}).one_or_none()
+    if first is not None:
+        yield first
     priority = connection.scalar(_PRIORITY, {"run": run_id, "below": _LARGEST})
     while priority is not None:
         for after, until in ((last, _LARGEST), (0, last)):

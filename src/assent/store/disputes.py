@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import combinations
 
 from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from assent.store.accounts import Account
 from assent.store.audit import record
@@ -21,11 +21,11 @@ from assent.store.campaigns import require_checks_run
 from assent.store.database import Store
 from assent.store.leases import new_assignment, order_of
 from assent.store.own import campaign_of
-from assent.store.queries import batches
 from assent.store.queue import LEASE_SECONDS
 from assent.store.revisions import is_current
 from assent.store.tables import AssignmentRow, JudgementRow, PersonRow, PromptRow, TaskCompletionRow, TaskRow
 from assent.store.tasks import completion_ids_of
+from assent.store.votes import Votes, votes_of_tasks
 from assent.types.errors import ConflictError, NotFoundError
 
 
@@ -60,20 +60,16 @@ def list_disputes(store: Store, run_ids: Sequence[str], person_id: int, most: in
         person_id: who asks.
         most: how many at most.
     """
-    query = (
-        select(JudgementRow.task_id, JudgementRow.person_id, JudgementRow.ranks)
-        .join(TaskRow, TaskRow.id == JudgementRow.task_id)
-        .where(TaskRow.run_id.in_(run_ids), is_current())
-    )
-    said: dict[int, list[tuple[int, Sequence[int]]]] = defaultdict(list)
     with store.read() as session:
-        for task_id, person, ranks in session.execute(query):
-            said[task_id].append((person, ranks))
-        contested = {task_id: share for task_id, votes in said.items() if (share := _contested(votes)) > 0}
-        rulings = _rulings(session, list(contested))
+        said = votes_of_tasks(session, run_ids)
+        shares = {votes: _contested(votes) for votes in set(said.values())}
+        contested = {task_id: share for task_id, votes in said.items() if (share := shares[votes]) > 0}
+        rulings = _rulings(session, run_ids)
         order = sorted(contested, key=lambda task_id: (task_id in rulings, -contested[task_id], task_id))[:most]
         found = select(TaskRow.id, TaskRow.run_id, PromptRow.text).join(PromptRow, PromptRow.id == TaskRow.prompt_id)
         rows = {row.id: row for row in session.execute(found.where(TaskRow.id.in_(order)))}
+        own = select(JudgementRow.task_id).where(JudgementRow.task_id.in_(order), JudgementRow.person_id == person_id)
+        mine = set(session.scalars(own.where(is_current())))
     return [
         Dispute(
             task_id,
@@ -82,7 +78,7 @@ def list_disputes(store: Store, run_ids: Sequence[str], person_id: int, most: in
             len(said[task_id]),
             contested[task_id],
             tuple(rulings.get(task_id, ())),
-            any(person == person_id for person, _ in said[task_id]),
+            task_id in mine,
         )
         for task_id in order
     ]
@@ -120,9 +116,9 @@ def open_ruling(store: Store, task_id: int, account: Account, seed: int) -> tupl
         return campaign.id, row.id
 
 
-def _contested(votes: Sequence[tuple[int, Sequence[int]]]) -> float:
+def _contested(votes: Votes) -> float:
     against = total = 0
-    for (_, one), (_, other) in combinations(votes, 2):
+    for one, other in combinations(votes, 2):
         for i, j in combinations(range(len(one)), 2):
             if one[i] != one[j] and other[i] != other[j]:
                 total += 1
@@ -140,20 +136,21 @@ def is_ruling() -> ColumnElement[bool]:
     return and_(TaskRow.repeat_of.is_not(None), ~first.exists())
 
 
-def _rulings(session: Session, task_ids: Sequence[int]) -> dict[int, list[Ruling]]:
-    """By disputed task."""
+def _rulings(session: Session, run_ids: Sequence[str]) -> dict[int, list[Ruling]]:
+    """By disputed task of these runs."""
+    origin = aliased(TaskRow)
+    query = (
+        select(TaskRow.id, TaskRow.repeat_of, PersonRow.name, JudgementRow.ranks)
+        .join(origin, origin.id == TaskRow.repeat_of)
+        .join(PersonRow, PersonRow.id == TaskRow.person_id)
+        .outerjoin(JudgementRow, (JudgementRow.task_id == TaskRow.id) & is_current())
+        .where(origin.run_id.in_(run_ids), is_ruling())
+        .order_by(TaskRow.id)
+    )
     found: dict[int, list[Ruling]] = defaultdict(list)
-    for some in batches(task_ids):
-        query = (
-            select(TaskRow.id, TaskRow.repeat_of, PersonRow.name, JudgementRow.ranks)
-            .join(PersonRow, PersonRow.id == TaskRow.person_id)
-            .outerjoin(JudgementRow, (JudgementRow.task_id == TaskRow.id) & is_current())
-            .where(TaskRow.repeat_of.in_(some), is_ruling())
-            .order_by(TaskRow.id)
-        )
-        for number, origin, name, ranks in session.execute(query):
-            assert origin is not None
-            found[origin].append(Ruling(number, name, None if ranks is None else tuple(ranks)))
+    for number, disputed, name, ranks in session.execute(query):
+        assert disputed is not None
+        found[disputed].append(Ruling(number, name, None if ranks is None else tuple(ranks)))
     return found
 
 

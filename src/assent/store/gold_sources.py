@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from assent.store.campaigns import get_campaign
 from assent.store.checks import add_gold, agreement
 from assent.store.database import Store
-from assent.store.queries import rows_by_id
+from assent.store.queries import batches, rows_by_id
 from assent.store.revisions import is_current
 from assent.store.service_tables import GoldTaskRow
-from assent.store.tables import CompletionRow, JudgementRow, PromptRow, TaskRow
+from assent.store.tables import CompletionRow, JudgementRow, PromptRow, TaskCompletionRow, TaskRow
 from assent.store.tasks import completion_ids_of
+from assent.store.votes import Votes, votes_of_tasks
 from assent.types.errors import ConflictError, NotFoundError
 
 
@@ -48,23 +49,25 @@ def gold_sources(store: Store, campaign_id: int, most: int = 10) -> list[GoldSou
         NotFoundError: no such campaign.
     """
     runs = get_campaign(store, campaign_id).run_ids
-    query = (
-        select(JudgementRow.task_id, JudgementRow.ranks)
-        .join(TaskRow, TaskRow.id == JudgementRow.task_id)
-        .where(TaskRow.run_id.in_(runs), is_current(), TaskRow.repeat_of.is_(None))
-    )
-    said: dict[int, list[Sequence[int]]] = defaultdict(list)
     with store.read() as session:
-        for task_id, ranks in session.execute(query):
-            said[task_id].append(ranks)
-        gold = session.scalars(select(GoldTaskRow.task_id).where(GoldTaskRow.campaign_id == campaign_id)).all()
-        used = {frozenset(ids) for ids in completion_ids_of(session, gold).values()}
-        asked = completion_ids_of(session, list(said)) if used else {}
-    said = {task_id: votes for task_id, votes in said.items() if frozenset(asked.get(task_id, ())) not in used}
-    scored = {task_id: _joint(votes) for task_id, votes in said.items()}
-    good = [task_id for task_id, (ranks, _) in scored.items() if len(set(ranks)) > 1]
+        said = votes_of_tasks(session, runs, TaskRow.repeat_of.is_(None))
+        joint = {votes: _joint(votes) for votes in set(said.values())}
+        scored = {task_id: joint[votes] for task_id, votes in said.items()}
+        used = _as_gold(session, campaign_id)
+    good = [task_id for task_id, (ranks, _) in scored.items() if len(set(ranks)) > 1 and task_id not in used]
     chosen = sorted(good, key=lambda task_id: (-len(said[task_id]), -scored[task_id][1], task_id))[:most]
     return _sources(store, chosen, scored, said)
+
+
+def _as_gold(session: Session, campaign_id: int) -> set[int]:
+    """The tasks of the same completions as a gold task of a campaign."""
+    gold = session.scalars(select(GoldTaskRow.task_id).where(GoldTaskRow.campaign_id == campaign_id)).all()
+    used = {frozenset(ids) for ids in completion_ids_of(session, gold).values()}
+    alike: set[int] = set()
+    for some in batches(sorted({completion_id for ids in used for completion_id in ids})):
+        of_them = select(TaskCompletionRow.task_id).where(TaskCompletionRow.completion_id.in_(some))
+        alike.update(session.scalars(of_them))
+    return {task_id for task_id, ids in completion_ids_of(session, sorted(alike)).items() if frozenset(ids) in used}
 
 
 def gold_of_task(
@@ -124,7 +127,7 @@ def _sources(
     store: Store,
     task_ids: Sequence[int],
     scored: dict[int, tuple[tuple[int, ...], float]],
-    said: dict[int, list[Sequence[int]]],
+    said: dict[int, Votes],
 ) -> list[GoldSource]:
     with store.read() as session:
         tasks = rows_by_id(session, TaskRow, task_ids)

@@ -108,6 +108,50 @@ def test_a_model_needs_answers() -> None:
         fit_annotators(answers_of([]))
 
 
+def unanimous(people: int, tasks: int, shared: int = 0) -> Answers:
+    """Everybody prefers the item of the lower number: of pairs of its own each task, or of so many shared items."""
+    chance = np.random.default_rng(people)
+    pairs = np.arange(2 * tasks).reshape(-1, 2)
+    if shared:
+        pairs = np.array([sorted(chance.choice(shared, 2, replace=False)) for _ in range(tasks)])
+    better = np.tile(pairs, (people, 1))
+    turned = chance.random(len(better)) < 0.5
+    first, second = np.where(turned[:, None], better[:, ::-1], better).T
+    return Answers.of(np.repeat(np.arange(people), tasks), first, second, np.where(turned, 0.0, 1.0))
+
+
+YOUNG = [(1, 1, 0), (1, 40, 0), (1, 60, 8), (2, 1, 0), (2, 5, 0), (2, 60, 0), (2, 200, 8), (10, 300, 12), (30, 50, 0)]
+
+
+@pytest.mark.parametrize("over", ["items", "pairs"])
+@pytest.mark.parametrize(("people", "tasks", "shared"), YOUNG)
+def test_people_who_never_disagree_are_found_reliable_and_not_without_end(
+    people: int, tasks: int, shared: int, over: str
+) -> None:
+    found = fit_annotators(unanimous(people, tasks, shared), over)
+    assert found.converged
+    for each in (found.reliability, found.reliability_error, found.side_bias, found.side_error, found.strengths):
+        assert np.isfinite(each).all()
+    assert np.isfinite(found.strength_error).all()
+    assert found.reliability.min() > 0.5 and found.reliability.max() < 15.0
+    assert found.reliability_error.min() > 0.2
+    if people > 1 and tasks > 1:
+        assert found.reliability.min() > 1.4, "more than what is expected of anybody"
+
+
+def test_nothing_is_known_of_one_person_alone() -> None:
+    found = fit_annotators(unanimous(1, 1))
+    assert found.reliability == pytest.approx(1.0, abs=0.25)
+    assert found.reliability_error > 0.8
+
+
+def test_who_did_not_judge_is_expected_to_be_as_the_others() -> None:
+    answers = replace(unanimous(2, 20), person_ids=(0, 1, 2))
+    found = fit_annotators(answers)
+    assert found.reliability[2] == pytest.approx(found.reliability[:2].mean())
+    assert found.reliability_error[2] > found.reliability_error[:2].max()
+
+
 CROWDS = st.tuples(st.integers(0, 10_000), st.sampled_from(["items", "pairs"]), st.sampled_from([0.0, 0.5]))
 
 
