@@ -23,6 +23,7 @@ def check_backends(workspace: Workspace, folder: Path) -> Finding:
     """Which way of reading, writing and multiplying is taken: each was tried on the model itself."""
     import torch
 
+    from assent.kernels import missing
     from assent.models.loading import load_causal_lm
     from assent.models.packed import plain_head, reads_packed
     from assent.models.slots import works_in_slots
@@ -39,6 +40,8 @@ def check_backends(workspace: Workspace, folder: Path) -> Finding:
     else:
         parts.append("read padded: packed it does not say the same, or cannot be read")
     parts.append("written in slots" if works_in_slots(model) else "written with the cache of transformers")
+    if device.type == "cpu":
+        parts.append("between products by compiled kernels" if missing() is None else f"no kernels: {missing()}")
     with fast_products(settings.compute, device):
         trained = "bf16" if torch.is_autocast_enabled(device.type) else "fp32"
     sampled = "bf16" if sample_in_bf16(settings.compute, device, model.config.hidden_size) else "fp32"

@@ -6,7 +6,7 @@ and where Numba is not installed. What is compiled is kept on disk. Reductions d
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _DTYPES = (torch.float32, torch.bfloat16)
-_found: list[bool] = []
+_found: list[str | None] = []
 _begun: list[bool] = []
 
 
@@ -25,7 +25,7 @@ def fits(*tables: Tensor) -> bool:
     """
     if torch.is_inference_mode_enabled():
         return False
-    return all(table.device.type == "cpu" and table.dtype in _DTYPES for table in tables) and _is_there()
+    return all(table.device.type == "cpu" and table.dtype in _DTYPES for table in tables) and missing() is None
 
 
 def array(table: Tensor) -> Any:
@@ -62,7 +62,13 @@ def _given(argument: Tensor | float | bool) -> Any:
     return np.float32(argument) if isinstance(argument, float) else argument
 
 
-def _is_there() -> bool:
+def missing() -> str | None:
+    """Why there are no kernels on this machine, if there are none."""
     if not _found:
-        _found.append(find_spec("numba") is not None)
+        try:
+            for name in ("layers", "seen", "vocabulary"):
+                import_module(f"assent.kernels.{name}")
+            _found.append(None)
+        except (ImportError, RuntimeError) as error:  # no Numba, one that does not fit NumPy, or nowhere to keep code
+            _found.append(str(error))
     return _found[0]

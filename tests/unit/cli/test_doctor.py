@@ -169,4 +169,5 @@ def test_how_the_model_would_be_run_is_told(workspace: Workspace, checkpoint: Ca
     assert found.status == "ok"
     assert "sft-2: read packed" in found.detail
     assert "written in slots" in found.detail
+    assert "compiled kernels" in found.detail
     assert "fp32 in sampling" in found.detail, "the test's model is narrow"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
+from assent import kernels
 from assent.functional.gated_unit import silu_product
 from assent.functional.logprobs import linear_logprobs
 from assent.functional.rms_norm import rms_norm
@@ -103,3 +105,12 @@ def test_banned_tokens_and_wide_gaps_are_no_numbers_gone_wrong() -> None:
 def test_a_generator_goes_without() -> None:
     with torch.inference_mode():
         assert not fits(torch.zeros(2))
+
+
+def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_found", [])
+    monkeypatch.setitem(sys.modules, "assent.kernels.layers", None)
+    assert "layers" in (kernels.missing() or "")
+    gates, values = tables_of([(3, 4), (3, 4)])
+    assert not fits(gates)
+    assert torch.equal(silu_product(gates, values), torch.nn.functional.silu(gates) * values)
