@@ -15,6 +15,7 @@ from assent.models.loading import load_causal_lm
 from assent.models.packed import packed_row, padded, plain_head, reads_packed
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import load_scalar_model, score_sequences, value_tokens
+from assent.models.slots import works_in_slots
 from tests.checkpoints import SHAPES, Shape
 
 Built = Callable[[Shape], Path]
@@ -123,3 +124,15 @@ def test_logits_that_are_capped_are_no_plain_head(checkpoint: Built) -> None:
 def _capped(found: object) -> object:
     found.logits = torch.tanh(found.logits)  # type: ignore[attr-defined]
     return found
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_model_that_has_written_reads_as_one_that_has_not(shape: Shape, checkpoint: Built) -> None:
+    """To the bit, in bf16 too: policy and reference begin with a KL of zero."""
+    path = checkpoint(shape)
+    policy = Policy(path, path, LoraSettings(), "float32", torch.device("cpu"), seed=0)
+    with torch.inference_mode():
+        works_in_slots(policy.model)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = completion_logprobs(policy.model, batch(), 1.0)[0]
+        assert torch.equal(found, policy.reference_logprobs(batch(), 1.0))
