@@ -94,7 +94,7 @@ def test_held_out_games_are_played_against_the_policy_it_began_with(two: tuple[P
     # Echoing pays for what the other side wrote, which the policy has no influence on
     paid = [*(row["heldout_proxy"] for row in rows), card["proxy"]]
     assert paid == [paid[0]] * 3 and paid[0] > 0.0
-    assert card["kl"] > 0.5, "the policy itself has moved"
+    assert card["kl"] > 0.05, "the policy itself has moved"
     assert len({row["score"] for row in rows}) == 2, "training games are played against the policy as it is"
     assert 0.0 <= card["pass_rate"] <= card["coverage"] <= 1.0
 
