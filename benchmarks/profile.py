@@ -1,7 +1,7 @@
 """Where the time of a step goes: `python -m benchmarks.profile ppo S`. Parts of the step, then its dearest operators.
 
-Runs the work of `benchmarks.work` twice. Parts are medians of the steps past the first; operators are of the second run,
-which the profiler slows, over its steps.
+Runs the work of `benchmarks.work` twice. Parts are medians of the steps past the first; operators are of the second
+run, which the profiler slows, over its steps.
 """
 
 from __future__ import annotations
