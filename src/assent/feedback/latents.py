@@ -17,9 +17,8 @@ from assent.feedback.answers import Answers
 from assent.feedback.intervals import Floats
 from assent.feedback.strengths import MASSES, Islands, differences, find_strengths, outcome
 
-_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(
-    26
-)  # none at 0, where no answer is likelier than another: it would never die out
+# An even number: none at 0, where no answer is likelier than another, so that it would never die out.
+_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(26)
 _NODES, _SHARES = _NODES * np.sqrt(2.0), _SHARES / _SHARES.sum()  # two items of variance 1 differ with variance 2
 
 

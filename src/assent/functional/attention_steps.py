@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -21,7 +19,7 @@ def to_heads(
     width = len(tokens) // (block.trunks * each)
     if fits(table):
         out = table.new_empty(block.trunks * shared, each * (heads // shared) * width, size)
-        call(_kernels().to_heads, table, tokens, each, width, factor, out)
+        call("seen.to_heads", table, tokens, each, width, factor, out)
         return out
     found = table.index_select(0, tokens.clamp(min=0)) * (tokens >= 0)[:, None, None] * factor
     found = found.reshape(block.trunks, each, width, shared, heads // shared, size)
@@ -41,7 +39,7 @@ def from_heads(
     heads, size = out.shape[1:]
     width = len(tokens) // (block.trunks * each)
     if fits(found, out):
-        call(_kernels().from_heads, found, tokens, each, width, factor, adds, out)
+        call("seen.from_heads", found, tokens, each, width, factor, adds, out)
         return
     shared = len(found) // block.trunks
     found = found.reshape(block.trunks, shared, each, heads // shared, width, size).permute(0, 2, 4, 1, 3, 5)
@@ -53,7 +51,7 @@ def from_heads(
 def seen_softmax(above: Float[Tensor, "TK ERW A"], own: Float[Tensor, "TKE RW W"], lengths: Int[Tensor, " T"]) -> None:
     """Scores to weights, in place: each over its trunk's first tokens and its own strand's tokens so far."""
     if fits(above, own):
-        call(_kernels().seen_softmax, *_rows(above, own), lengths)
+        call("seen.seen_softmax", *_rows(above, own), lengths)
         return
     hidden = _hidden(above, own, lengths)
     wide = torch.promote_types(own.dtype, torch.float32)
@@ -71,7 +69,7 @@ def seen_softmax_back(
 ) -> None:
     """Gradients of the weights to gradients of the scores, in place."""
     if fits(above, own):
-        call(_kernels().seen_softmax_back, *_rows(above, own), *_rows(weights_above, weights_own), lengths)
+        call("seen.seen_softmax_back", *_rows(above, own), *_rows(weights_above, weights_own), lengths)
         return
     gradient, weights = torch.cat(_rows(above, own), dim=1), torch.cat(_rows(weights_above, weights_own), dim=1)
     _write(torch._softmax_backward_data(gradient, weights, -1, weights.dtype), above, own)
@@ -94,9 +92,3 @@ def _hidden(above: Tensor, own: Tensor, lengths: Tensor) -> Tensor:
 def _write(joined: Tensor, above: Tensor, own: Tensor) -> None:
     above.copy_(joined[:, : above.shape[-1]].reshape(above.shape))
     own.copy_(joined[:, above.shape[-1] :].reshape(own.shape))
-
-
-def _kernels() -> ModuleType:
-    from assent.kernels import seen
-
-    return seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ class _SiluProduct(torch.autograd.Function):
         gates, values = gates.contiguous(), values.contiguous()
         ctx.save_for_backward(gates, values)
         out = torch.empty_like(gates)
-        call(_kernels().gate, _rows(gates), _rows(values), _rows(out))
+        call("layers.gate", _rows(gates), _rows(values), _rows(out))
         return out
 
     @staticmethod
@@ -35,15 +34,9 @@ class _SiluProduct(torch.autograd.Function):
         gates, values = ctx.saved_tensors
         in_gates, in_values = torch.empty_like(gates), torch.empty_like(values)
         given = gradients[0].to(gates.dtype)
-        call(_kernels().gate_back, *map(_rows, (given, gates, values, in_gates, in_values)))
+        call("layers.gate_back", *map(_rows, (given, gates, values, in_gates, in_values)))
         return in_gates, in_values
 
 
 def _rows(table: Tensor) -> Tensor:
     return table.reshape(-1, table.shape[-1])
-
-
-def _kernels() -> ModuleType:
-    from assent.kernels import layers
-
-    return layers

@@ -6,7 +6,6 @@ temperature, and everything after that is at least fp32, whatever the model comp
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -156,10 +155,9 @@ def _tell(
 ) -> None:
     """Write the log of each row's sum, its token's log-probability and, if asked for, its entropy."""
     if fits(logits):
-        kernels = _kernels()
-        call(kernels.tell, logits, tokens, 1.0 / temperature, totals, logprobs)
+        call("vocabulary.tell", logits, tokens, 1.0 / temperature, totals, logprobs)
         if entropies is not None:
-            call(kernels.spread, logits, 1.0 / temperature, totals, entropies)
+            call("vocabulary.spread", logits, 1.0 / temperature, totals, entropies)
         return
     for few in _few(len(logits), logits.shape[1]):
         scaled = logits[few].to(totals.dtype, copy=True).div_(temperature)
@@ -181,11 +179,11 @@ def _tell_back(
     given, spread = gradients
     found = torch.empty_like(logits)
     if fits(logits):
-        kernels, sharpness = _kernels(), 1.0 / temperature
+        sharpness = 1.0 / temperature
         if spread is None:
-            call(kernels.tell_back, logits, tokens, sharpness, totals, given, found)
+            call("vocabulary.tell_back", logits, tokens, sharpness, totals, given, found)
         else:
-            call(kernels.tell_and_spread_back, logits, tokens, sharpness, totals, entropies, given, spread, found)
+            call("vocabulary.tell_and_spread_back", logits, tokens, sharpness, totals, entropies, given, spread, found)
         return found
     for few in _few(len(logits), logits.shape[1]):
         log_p = logits[few].to(totals.dtype, copy=True).div_(temperature).sub_(totals[few, None])
@@ -198,12 +196,6 @@ def _tell_back(
         part.scatter_add_(-1, tokens[few, None], given[few, None])
         found[few] = part.div_(temperature)
     return found
-
-
-def _kernels() -> ModuleType:
-    from assent.kernels import vocabulary
-
-    return vocabulary
 
 
 def _few(rows: int, vocabulary: int) -> list[slice]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from assent.kernels import call, fits
 
+_SUMMED = 32  # rows whose part of the weight's gradient a kernel sums at once
 _ROWS = 2**18  # elements worked on at once, so that they stay in the processor's cache
 
 
@@ -30,7 +30,7 @@ class _RmsNorm(torch.autograd.Function):
         out = torch.empty(rows.shape, dtype=dtype, device=x.device)
         ctx.save_for_backward(rows, weight, scale)
         if fits(rows, weight, out):
-            call(_kernels().norm, rows, weight, epsilon, scale.view(-1), out)
+            call("layers.norm", rows, weight, epsilon, scale.view(-1), out)
             return out.view(x.shape)
         for some in _slices(rows):
             wide = rows[some].to(scale.dtype)
@@ -46,9 +46,8 @@ class _RmsNorm(torch.autograd.Function):
         given = gradient.reshape(rows.shape)
         in_x = torch.empty_like(rows)
         if fits(rows, weight, given):
-            kernels = _kernels()
-            parts = scale.new_empty(-(-len(rows) // kernels.ROWS), len(weight))
-            call(kernels.norm_back, given, rows, weight, scale.view(-1), in_x, parts)
+            parts = scale.new_empty(-(-len(rows) // _SUMMED), len(weight))
+            call("layers.norm_back", given, rows, weight, scale.view(-1), in_x, parts)
             in_weight = parts.sum(dim=0).to(weight.dtype) if ctx.needs_input_grad[1] else None
             return in_x.view(gradient.shape), in_weight, None, None
         in_weight = torch.zeros_like(weight, dtype=scale.dtype) if ctx.needs_input_grad[1] else None
@@ -62,12 +61,6 @@ class _RmsNorm(torch.autograd.Function):
             in_x[some] = (wide * weight).addcmul_(normal, along, value=-1.0).mul_(scale[some])
         in_weight = None if in_weight is None else in_weight.to(weight.dtype)
         return in_x.view(gradient.shape), in_weight, None, None
-
-
-def _kernels() -> ModuleType:
-    from assent.kernels import layers
-
-    return layers
 
 
 def _slices(rows: Tensor) -> list[slice]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -39,11 +38,5 @@ class _Rotated(torch.autograd.Function):
 
 def _turned(x: Tensor, cosines: Tensor, sines: Tensor, sign: float) -> Tensor:
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    call(_kernels().rotate, x, cosines, sines, sign, out)
+    call("layers.rotate", x, cosines, sines, sign, out)
     return out
-
-
-def _kernels() -> ModuleType:
-    from assent.kernels import layers
-
-    return layers

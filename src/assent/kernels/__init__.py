@@ -6,6 +6,7 @@ and where Numba is not installed. What is compiled is kept on disk. Reductions d
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -34,10 +35,14 @@ def array(table: Tensor) -> Any:
     return (table.view(torch.uint16) if table.dtype == torch.bfloat16 else table).numpy()
 
 
-def call(kernel: Any, *arguments: Tensor | float | bool) -> None:
-    """Run a kernel on as many threads as torch uses. Tensors that it writes to must be contiguous."""
+def call(kernel: str, *arguments: Tensor | float | bool) -> None:
+    """Run a kernel, such as `layers.norm`, as `fits` allowed it, on as many threads as torch uses.
+
+    Tensors that it writes to must be contiguous.
+    """
+    file, _, name = kernel.partition(".")
     _share_threads()
-    kernel(*map(_given, arguments))
+    getattr(sys.modules[f"{__name__}.{file}"], name)(*map(_given, arguments))
 
 
 def _share_threads() -> None:

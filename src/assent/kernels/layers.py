@@ -9,8 +9,6 @@ from numba import njit, prange
 
 from assent.kernels.scalars import OPTIONS, F, exp, narrow, wide
 
-ROWS = 32  # of a norm's input whose part of the weight's gradient is summed at once
-
 
 @njit(**OPTIONS)
 def norm(x, weight, epsilon, scale, out):
@@ -30,12 +28,13 @@ def norm(x, weight, epsilon, scale, out):
 
 @njit(**OPTIONS)
 def norm_back(given, x, weight, scale, in_x, in_weight):
-    """The gradients; that of the weight in one row for each `ROWS` rows of the input."""
+    """The gradients; that of the weight in so many parts, each of as many rows of the input."""
     count, width = x.shape
+    rows = -(-count // in_weight.shape[0])
     for block in prange(in_weight.shape[0]):
         sums = in_weight[block]
         sums[:] = F(0.0)
-        for i in range(block * ROWS, min(count, block * ROWS + ROWS)):
+        for i in range(block * rows, min(count, block * rows + rows)):
             row = x[i]
             gradient = given[i]
             to = in_x[i]
