@@ -42,10 +42,14 @@ UNPENALISED = (
     "0",
     "--algorithm.kl-target",
     "none",
+    "--algorithm.learning-rate",
+    "1e-4",
     "--rl.steps",
-    "72",
+    "96",
     "--rl.evaluate-every",
-    "3",
+    "4",
+    "--rl.evaluate-prompts",
+    "200",
 )
 METHODS = ("PPO", *RL, "DPO", "best-of-16")
 MANY = 64  # of which best-of-n's curve is made

@@ -327,7 +327,8 @@ def lineage(ada: Person, said: list[dict[str, Any]], command: str, reward: str, 
     page.get_by_label("An artifact, or a judgement's number").fill(f"judgement:{noted}")
     page.get_by_role("button", name="Follow").click()
     came = page.locator("section", has=page.get_by_role("heading", name="What came of it"))
-    assert came.get_by_role("link", name=dataset).count() and came.get_by_role("link", name=reward).count()
+    for made in (dataset, reward):
+        came.get_by_role("link", name=made).first.wait_for()
     picture(page, "chain-20-lineage", True)
     came.get_by_role("link", name="Its task, and every vote on it").click()
     assert page.get_by_text(THOUGHT).count() and page.get_by_text("Mira").count() and page.get_by_text("Ada").count()

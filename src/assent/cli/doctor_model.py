@@ -26,7 +26,7 @@ def check_backends(workspace: Workspace, folder: Path) -> Finding:
     from assent.kernels import missing
     from assent.models.loading import load_causal_lm
     from assent.models.packed import plain_head, reads_packed
-    from assent.models.slots import works_in_slots
+    from assent.models.slots import steps_quickly, works_in_slots
     from assent.training.precision import choose_device, fast_products, sample_in_bf16
 
     settings = load_settings([workspace.settings_file])
@@ -39,7 +39,10 @@ def check_backends(workspace: Workspace, folder: Path) -> Finding:
         parts.append("read packed, shared prompts once: it says the same so as padded")
     else:
         parts.append("read padded: packed it does not say the same, or cannot be read")
-    parts.append("written in slots" if works_in_slots(model) else "written with the cache of transformers")
+    if not works_in_slots(model):
+        parts.append("written with the cache of transformers")
+    else:
+        parts.append(f"written in slots by {'quick' if steps_quickly(model) else 'its own'} steps")
     if device.type == "cpu":
         parts.append("between products by compiled kernels" if missing() is None else f"no kernels: {missing()}")
     with fast_products(settings.compute, device):

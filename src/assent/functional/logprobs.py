@@ -108,7 +108,8 @@ class _LinearLogprobs(torch.autograd.Function):
             kept.append(logits)
         gradient = any(ctx.needs_input_grad[:3])
         keeps = gradient and len(kept) == 1
-        ctx.save_for_backward(hidden, weight, bias, tokens, totals, entropies, *(kept if keeps else ()))
+        ctx.save_for_backward(hidden, weight, bias, tokens, totals, entropies)
+        ctx.logits = kept if keeps else []  # used up by the first backward pass; another one computes them again
         ctx.options = temperature, entropy, dtype
         if not entropy:
             ctx.mark_non_differentiable(entropies)
@@ -116,16 +117,16 @@ class _LinearLogprobs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, tokens, totals, entropies, *kept = ctx.saved_tensors
+        hidden, weight, bias, tokens, totals, entropies = ctx.saved_tensors
         temperature, entropy, dtype = ctx.options
         narrow = _Head(hidden, weight, bias, dtype)
         in_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         in_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         in_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         for rows in narrow.parts():
-            logits = kept[0] if kept else narrow.logits(rows)
+            in_logits = ctx.logits.pop() if ctx.logits else narrow.logits(rows)
             given = (gradients[0][rows], gradients[1][rows] if entropy else None)
-            in_logits = _tell_back(logits, tokens[rows], temperature, totals[rows], entropies[rows], given)
+            _tell_back(in_logits, tokens[rows], temperature, totals[rows], entropies[rows], given)
             if in_hidden is not None:
                 in_hidden[rows] = (in_logits @ narrow.weight).to(hidden.dtype)
             if in_weight is not None:
@@ -174,17 +175,16 @@ def _tell_back(
     totals: Tensor,
     entropies: Tensor,
     gradients: tuple[Tensor, Tensor | None],
-) -> Tensor:
-    """The gradient of the logits from those of the log-probabilities and, if there are, of the entropies."""
+) -> None:
+    """In place: the gradient of the logits from those of the log-probabilities and, if there are, of the entropies."""
     given, spread = gradients
-    found = torch.empty_like(logits)
     if fits(logits):
         sharpness = 1.0 / temperature
         if spread is None:
-            call("vocabulary.tell_back", logits, tokens, sharpness, totals, given, found)
+            call("vocabulary.tell_back", logits, tokens, sharpness, totals, given)
         else:
-            call("vocabulary.tell_and_spread_back", logits, tokens, sharpness, totals, entropies, given, spread, found)
-        return found
+            call("vocabulary.tell_and_spread_back", logits, tokens, sharpness, totals, entropies, given, spread)
+        return
     for few in _few(len(logits), logits.shape[1]):
         log_p = logits[few].to(totals.dtype, copy=True).div_(temperature).sub_(totals[few, None])
         weights = -given[few, None]
@@ -194,8 +194,7 @@ def _tell_back(
         else:
             part = log_p.exp_().mul_(weights)
         part.scatter_add_(-1, tokens[few, None], given[few, None])
-        found[few] = part.div_(temperature)
-    return found
+        logits[few] = part.div_(temperature)
 
 
 def _few(rows: int, vocabulary: int) -> list[slice]:

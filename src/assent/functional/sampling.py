@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from assent.functional.logprobs import log_softmax_at
+from assent.kernels import call, fits
 
 
 def sample_tokens(
@@ -27,6 +28,10 @@ def sample_tokens(
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
+    if fits(logits):
+        tokens, logprobs = torch.empty(len(logits), dtype=torch.long), torch.empty(len(logits))
+        call("vocabulary.draw", logits, 1.0 / temperature, uniform.double(), _BLOCK, tokens, logprobs)
+        return tokens, logprobs
     scaled = logits.to(torch.promote_types(logits.dtype, torch.float32), copy=True).div_(temperature)
     likeliest = scaled.amax(dim=-1, keepdim=True)
     weights = (scaled - likeliest).exp_()

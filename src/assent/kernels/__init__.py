@@ -20,12 +20,7 @@ _begun: list[bool] = []
 
 
 def fits(*tables: Tensor) -> bool:
-    """Whether kernels take these tensors: on the CPU, in fp32 or bf16, and with Numba here.
-
-    A generator (in torch's inference mode) goes without: for its few tokens beginning a kernel takes longer than it.
-    """
-    if torch.is_inference_mode_enabled():
-        return False
+    """Whether kernels take these tensors: on the CPU, in fp32 or bf16, and with Numba here."""
     return all(table.device.type == "cpu" and table.dtype in _DTYPES for table in tables) and missing() is None
 
 
@@ -35,10 +30,10 @@ def array(table: Tensor) -> Any:
     return (table.view(torch.uint16) if table.dtype == torch.bfloat16 else table).numpy()
 
 
-def call(kernel: str, *arguments: Tensor | float | bool) -> None:
+def call(kernel: str, *arguments: Any) -> None:
     """Run a kernel, such as `layers.norm`, as `fits` allowed it, on as many threads as torch uses.
 
-    Tensors that it writes to must be contiguous.
+    It is given tensors, of which those that it writes to must be contiguous, what `array` made of them, or numbers.
     """
     file, _, name = kernel.partition(".")
     _share_threads()
@@ -61,7 +56,7 @@ def _numba_threads() -> int:
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
-def _given(argument: Tensor | float | bool) -> Any:
+def _given(argument: Any) -> Any:
     if isinstance(argument, Tensor):
         return array(argument)
     return np.float32(argument) if isinstance(argument, float) else argument
@@ -71,7 +66,7 @@ def missing() -> str | None:
     """Why there are no kernels on this machine, if there are none."""
     if not _found:
         try:
-            for name in ("layers", "seen", "vocabulary"):
+            for name in ("layers", "seen", "vocabulary", "writing"):
                 import_module(f"assent.kernels.{name}")
             _found.append(None)
         except (ImportError, RuntimeError) as error:  # no Numba, one that does not fit NumPy, or nowhere to keep code

@@ -29,7 +29,8 @@ def _float_of(_, bits):
 
 
 @intrinsic
-def _bits_of(_, x):
+def bits_of(_, x):
+    """An fp32's bits."""
     return types.uint32(types.float32), lambda _, builder, __, args: builder.bitcast(args[0], ir.IntType(32))
 
 
@@ -91,7 +92,7 @@ def _narrow(x, table):
         return lambda x, table: x
 
     def rounded(x, table):
-        bits = _bits_of(x)
+        bits = bits_of(x)
         return np.uint16((bits + _U(0x7FFF) + ((bits >> _U(16)) & _U(1))) >> _U(16))
 
     return rounded

@@ -19,10 +19,13 @@ from assent.functional.batching import make_batch
 from assent.functional.packing import pack
 from assent.functional.shapes import recurring
 from assent.models.packed import WINDOWS, base_model, calling, reads_packed, tolerance, tried
+from assent.models.quick_layers import quick_layers
+from assent.models.quick_step import QuickStep, quick_step
 
 _NEVER = -1e30
 _GROWTH = 1.5  # columns are made anew, so much more of them, when they are used up
 _known: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_quick: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 class Slots:
@@ -32,9 +35,11 @@ class Slots:
         count: of slots.
         columns: tokens that a slot holds to begin with.
         context: the longest sequence that the model takes.
+        quick: what takes steps in the model's place, if it is known to say the same (`steps_quickly`).
     """
 
-    def __init__(self, count: int, columns: int, context: int) -> None:
+    def __init__(self, count: int, columns: int, context: int, quick: QuickStep | None = None) -> None:
+        self._quick = quick
         self._count, self._columns, self._context = _rows(count), columns, context
         self._tables: dict[int, tuple[Tensor, Tensor]] = {}  # of each layer keys and values: [slots, K, columns, D]
         self._read: dict[int, tuple[Tensor, Tensor]] | None = None  # while prompts are read
@@ -70,7 +75,7 @@ class Slots:
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
         last = row.places[:, int(lengths.max()) - 1]
         self._read = {}
-        with calling(model):
+        with calling(model), quick_layers(base_model(model)):
             logits: Tensor = model(
                 input_ids=row.ids,
                 position_ids=row.position_ids,
@@ -97,33 +102,42 @@ class Slots:
     def step(self, model: Any, tokens: Int[Tensor, " S"]) -> Float[Tensor, "S V"]:
         """Append a token to each live slot; logits of the next ones."""
         self._make_room({})
-        columns = torch.arange(self._width + 1, device=tokens.device)
-        dtype = next(iter(self._tables.values()))[0].dtype
         live, more = len(tokens), (0, _rows(len(tokens)) - len(tokens))  # free slots are written to as well
         tokens, lengths = F.pad(tokens, more), F.pad(self._lengths, more)
+        # a sequence that has filled the context is finished, and may still stand here
+        positions = lengths.clamp(max=self._context - 1)
+        if self._quick is not None:
+            logits = self._quick(tokens, positions, lengths, self._tables)
+        else:
+            logits = self._plain_step(model, tokens, positions, lengths)
+        self._lengths = self._lengths + 1
+        self._width += 1
+        return logits[:live]
+
+    def _plain_step(self, model: Any, tokens: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
+        columns = torch.arange(self._width + 1, device=tokens.device)
+        dtype = next(iter(self._tables.values()))[0].dtype
         self.hidden = torch.where(columns > lengths[:, None], _NEVER, 0.0).to(dtype)[:, None, None]
         self._starts = lengths
         self._places.clear()
         with calling(model):
             logits: Tensor = model(
                 input_ids=tokens[:, None],
-                # a sequence that has filled the context is finished, and may still stand here
-                position_ids=lengths[:, None].clamp(max=self._context - 1),
+                position_ids=positions[:, None],
                 past_key_values=self,
                 use_cache=True,
                 slots=self,
-            ).logits[:, -1]
-        self._lengths = self._lengths + 1
-        self._width += 1
-        return logits[:live]
+            ).logits
+        return logits[:, -1]
 
     def keep(self, index: Int[Tensor, " K"]) -> None:
-        """Of the live slots only these go on, moved to the front."""
+        """Of the live slots only these go on, in this order; what is where it was is not touched."""
         self._lengths = self._lengths[index]
         self._width = int(self._lengths.max()) if len(index) else 0
+        to = torch.nonzero(index != torch.arange(len(index), device=index.device))[:, 0]
         for tables in self._tables.values():
             for table in tables:
-                table[: len(index), :, : self._width] = table[index, :, : self._width]
+                table[to, :, : self._width] = table[index[to], :, : self._width]
 
     def _make_room(self, read: dict[int, tuple[Tensor, Tensor]]) -> None:
         """For one more token in each slot; for the layers that were read for the first time."""
@@ -153,15 +167,27 @@ def works_in_slots(model: nn.Module) -> bool:
     if not on_cpu or not reads_packed(model) or any(isinstance(window, int) for window in windows):
         return False
     if inner not in _known:
-        _known[inner] = tried(lambda: _agrees(model))
+        _known[inner] = tried(lambda: _agrees(model, None))
     return _known[inner]
 
 
+def steps_quickly(model: nn.Module) -> bool:
+    """Whether this model, which works in slots, and its shadows take the quick step with the same result; tried once.
+
+    Of a model in fp32 ask it before its shadow: more can be told.
+    """
+    inner = base_model(model)
+    if inner not in _quick:
+        quick = quick_step(model)
+        _quick[inner] = quick is not None and tried(lambda: _agrees(model, quick))
+    return _quick[inner]
+
+
 @torch.no_grad()
-def _agrees(model: Any) -> bool:
+def _agrees(model: Any, quick: QuickStep | None) -> bool:
     rows = base_model(model).get_input_embeddings().weight.shape[0]
     ids = [[number % rows for number in range(begin, begin + 6)] for begin in (1, 20, 40)]
-    slots = Slots(4, 5, 64)
+    slots = Slots(4, 5, 64, quick)
     slots.admit(model, [ids[0][:4], ids[1][:2]], [1, 2])
     slots.step(model, torch.tensor([ids[0][4], ids[1][2], ids[1][2]]))
     slots.keep(torch.tensor([0, 2]))

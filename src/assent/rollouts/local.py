@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from assent.functional.batching import make_batch
 from assent.functional.sampling import likeliest_tokens, sample_tokens
 from assent.models.loading import context_length
+from assent.models.quick_step import quick_step
 from assent.models.shadow import Shadow
-from assent.models.slots import Slots, works_in_slots
+from assent.models.slots import Slots, steps_quickly, works_in_slots
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Generation, GenerationRequest
 
@@ -87,7 +88,7 @@ class LocalGenerator:
         waiting = sorted(rows, key=lambda row: (-len(row.prompt), row.request, row.row))
         with torch.inference_mode():
             model = self._weights()
-            if works_in_slots(model):
+            if works_in_slots(self.model):
                 self._write_in_slots(model, waiting, noise, sampling)
             else:
                 for begin in range(0, len(waiting), self._batch_size):
@@ -129,7 +130,8 @@ class LocalGenerator:
         """Continue these rows, as many at a time as there are slots, until each has stopped."""
         waiting = deque(rows)
         count = min(self._batch_size, len(rows))
-        slots = Slots(count, max(len(row.prompt) for row in rows) + _AHEAD, self._context)
+        quick = quick_step(model) if steps_quickly(self.model) else None
+        slots = Slots(count, max(len(row.prompt) for row in rows) + _AHEAD, self._context, quick)
         device = next(model.parameters()).device
         live: list[_Row] = []
         while live or waiting:
@@ -144,7 +146,7 @@ class LocalGenerator:
             keep = self._record(live, tokens, logprobs)
             few = sum(keep) < COMPACT_BELOW * len(keep)
             if few or (waiting and count - sum(keep) >= ADMIT_FROM * count):
-                index = [place for place, kept in enumerate(keep) if kept]
+                index = _closed_up(keep)
                 slots.keep(torch.tensor(index, dtype=torch.long, device=device))
                 live = [live[place] for place in index]
                 self._tell(len(rows) - len(waiting) - len(live), len(rows))
@@ -217,6 +219,13 @@ class LocalGenerator:
                     row.reason = FinishReason.CONTEXT if full else FinishReason.LENGTH
             keep.append(row.reason is None)
         return keep
+
+
+def _closed_up(keep: Sequence[bool]) -> list[int]:
+    """Places of those that go on, in an order that leaves most of them where they are: the last fill the gaps."""
+    count = sum(keep)
+    from_behind = [place for place in range(count, len(keep)) if keep[place]]
+    return [place if keep[place] else from_behind.pop() for place in range(count)]
 
 
 def _prompts_of(rows: Sequence[_Row]) -> tuple[list[Sequence[int]], list[int]]:

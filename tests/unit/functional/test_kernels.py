@@ -14,6 +14,7 @@ from assent.functional.gated_unit import silu_product
 from assent.functional.logprobs import linear_logprobs
 from assent.functional.rms_norm import rms_norm
 from assent.functional.rotary import rotated
+from assent.functional.sampling import sample_tokens
 from assent.kernels import fits
 
 Work = Callable[..., Tensor]
@@ -102,9 +103,26 @@ def test_banned_tokens_and_wide_gaps_are_no_numbers_gone_wrong() -> None:
     assert entropies.abs().max() < 1e-30
 
 
-def test_a_generator_goes_without() -> None:
-    with torch.inference_mode():
-        assert not fits(torch.zeros(2))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tokens_are_drawn_as_in_float64(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = (4 * torch.randn(300, 1000, generator=generator)).to(dtype)
+    logits[:, 100:400] = -torch.inf
+    uniform = torch.rand(300, generator=generator, dtype=torch.float64)
+    tokens, logprobs = sample_tokens(logits, 0.8, uniform)
+    theirs, exact = sample_tokens(logits.double(), 0.8, uniform)
+    assert (tokens != theirs).sum() <= 1, "a number that falls on the edge between two may be rounded to the other"
+    torch.testing.assert_close(logprobs.double(), exact, rtol=0, atol=1e-5)
+
+
+def test_a_gradient_that_is_asked_for_twice_is_the_same() -> None:
+    """The logits that were kept are written over by the first."""
+    hidden, weight = tables_of([(9, 8), (50, 8)])
+    for table in (hidden, weight):
+        table.requires_grad_()
+    logprobs, _ = linear_logprobs(hidden, weight, None, torch.arange(9))
+    first, second = (torch.autograd.grad(logprobs.sum(), (hidden, weight), retain_graph=True) for _ in range(2))
+    assert all(torch.equal(*both) for both in zip(first, second, strict=True))
 
 
 def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
