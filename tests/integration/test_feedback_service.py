@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable
 from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, Request, build_opener
+from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.checkpoints import Shape
 from tests.command_line import TINY, assent, flags
 from tests.web.people import House
 
+PORT = 8731
 SETTINGS = {
     "sampling.max-new-tokens": 6,
     "people.completions-per-ranking": 3,
@@ -86,7 +88,7 @@ def test_from_the_owners_link_to_a_reward_model(tmp_path: Path, checkpoint: Call
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
-    words = ["demo", "d", "--people", "me", "--rankings", "5", "--port", "8731", "--force"]
+    words = ["demo", "d", "--people", "me", "--rankings", "5", "--port", str(PORT), "--force"]
     command = [sys.executable, "-m", "assent", *words, *flags({**TINY, "algorithm.warmup-steps": 0})]
     paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # where people.marks is found
     out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -99,7 +101,9 @@ def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
         for line in process.stdout:
             said.append(line)
             if found := re.search(r"http://\S+/link/\S+", line):
-                judge_all(found[0])
+                opener = judge_all(found[0])
+            if "the loop goes on" in line:  # what has become of it can be looked at meanwhile
+                assert "Round 2" in opener.open(f"http://127.0.0.1:{PORT}/loop").read().decode()
         process.wait(60)
     finally:
         stop.cancel()
@@ -113,7 +117,7 @@ def test_a_demo_with_the_person_at_the_keyboard(tmp_path: Path) -> None:
         assert found.submitted == found.wanted, "somebody else judged what they could not"
 
 
-def judge_all(link: str) -> None:
+def judge_all(link: str) -> OpenerDirector:
     """A person follows the link and judges until nothing is open; of the first task they cannot say anything."""
     base = link.partition("/link/")[0]
     opener = build_opener(HTTPCookieProcessor(CookieJar()))
@@ -126,9 +130,13 @@ def judge_all(link: str) -> None:
         asked = Request(f"{base}/api/v1{path}", json.dumps(body).encode(), headers)
         return bytes(opener.open(asked).read())
 
+    with pytest.raises(HTTPError, match="403"):  # the world's guidelines come first
+        ask("/assignments/next", {})
+    ask("/me/campaigns/1/consent", {"consent_version": 0, "guidelines_version": 1})
     first = json.loads(ask("/assignments/next", {}))
     ask(f"/assignments/{first['id']}/decline", {"reason": "cannot-judge"})
     while text := ask("/assignments/next", {}):
         task = json.loads(text)
         ranks = list(range(1, len(task["completions"]) + 1))
         ask(f"/assignments/{task['id']}/submit", {"ranks": ranks, "seconds": 3})
+    return opener

@@ -1,16 +1,16 @@
-"""The person at the keyboard among the simulated people: the service runs while the loop waits for their rankings."""
+"""The person at the keyboard among the simulated people: the loop waits for their rankings, and the pages stay open."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from assent.cli.serving import Address, server_of
-from assent.cli.tasks import criteria_of
+from assent.cli.tasks import criteria_of, guidelines_of
 from assent.store import counts, get_tasks
 from assent.store.campaigns import Criterion, serve_the_loop
 from assent.store.declined import given_back
@@ -19,10 +19,12 @@ from assent.training.interrupt import raise_if_stopped
 from assent.types.errors import WorkspaceError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from assent.stages.project import Project
 
 
-@dataclass(frozen=True)
+@dataclass
 class AtKeyboard:
     """Implements `assent.stages.judge.Guest` with the pages that `assent up` serves.
 
@@ -37,33 +39,39 @@ class AtKeyboard:
     port: int
     rankings: int
     round: int = 2
+    _server: uvicorn.Server | None = field(default=None, init=False)
+    _running: threading.Thread | None = field(default=None, init=False)
 
     def wait(self, project: Project, run_id: str) -> None:
-        """Serve the pages until the run's tasks are all judged, or given back by the guest.
+        """Serve the pages, and return when the run's tasks are all judged, or given back by the guest.
+
+        The pages stay until `close`.
 
         Raises:
             WorkspaceError: the port is taken.
             Interrupted: a signal asked to stop; what was judged is kept.
         """
         names = criteria_of(project.settings)
-        serve_the_loop(project.store, [Criterion(name) for name in names])
+        serve_the_loop(project.store, [Criterion(name) for name in names], guidelines_of(project.settings))
         address = Address("127.0.0.1", self.port, remote=False)
-        server = server_of(project.workspace, project.store, address)
-        running = threading.Thread(target=server.run, daemon=True)
+        self._server = server = server_of(project.workspace, project.store, address)
+        self._running = running = threading.Thread(target=server.run, daemon=True)
         running.start()
-        try:
-            while running.is_alive() and not server.started:  # a link that is followed at once must find somebody
-                time.sleep(0.05)
-            self._invite(project, run_id, address)
-            while (found := counts(project.store, [run_id])).submitted < found.wanted and _waiting(project, run_id):
-                raise_if_stopped(f"{found.submitted} of {found.wanted} judgements are saved")
-                if not running.is_alive():
-                    raise WorkspaceError(f"cannot serve on port {self.port}", "Is it in use? Choose another: --port.")
-                time.sleep(0.5)
-        finally:
-            server.should_exit = True
-            running.join(10)
-        self.console.print("thank you: the loop goes on with what you said")
+        while running.is_alive() and not server.started:  # a link that is followed at once must find somebody
+            time.sleep(0.05)
+        self._invite(project, run_id, address)
+        while (found := counts(project.store, [run_id])).submitted < found.wanted and _waiting(project, run_id):
+            raise_if_stopped(f"{found.submitted} of {found.wanted} judgements are saved")
+            if not running.is_alive():
+                raise WorkspaceError(f"cannot serve on port {self.port}", "Is it in use? Choose another: --port.")
+            time.sleep(0.5)
+        self.console.print("thank you: the loop goes on with what you said, and its pages are open until it ends")
+
+    def close(self) -> None:
+        """Serve no longer."""
+        if self._server is not None and self._running is not None:
+            self._server.should_exit = True
+            self._running.join(10)
 
     def _invite(self, project: Project, run_id: str, address: Address) -> None:
         found = counts(project.store, [run_id])

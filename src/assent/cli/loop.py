@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -93,13 +94,14 @@ def run(
         from assent.cli.outcome import tell_outcome
         from assent.pipeline import run_loop
 
-        if guest is not None:
-            from assent.cli.keyboard import AtKeyboard
-            from assent.cli.serving import require_parts
+        with ExitStack() as at_the_end:
+            if guest is not None:
+                from assent.cli.keyboard import AtKeyboard
+                from assent.cli.serving import require_parts
 
-            require_parts()
-            project.guest = AtKeyboard(console, *guest)
-        outcome = run_loop(project, rounds or project.settings.loop.rounds)
+                require_parts()
+                project.guest = at_the_end.enter_context(closing(AtKeyboard(console, *guest)))
+            outcome = run_loop(project, rounds or project.settings.loop.rounds)
         tell_outcome(project, outcome, console, as_json, time.monotonic() - started)
 
 

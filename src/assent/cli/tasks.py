@@ -34,6 +34,11 @@ def require_open_runs(store: Store, round: int | None = None) -> list[Run]:
     raise DataError(f"nothing is to be judged{where}", "`assent sample` makes tasks, `assent loop` goes on by itself")
 
 
+def guidelines_of(settings: Settings) -> str:
+    """What people who judge are told is better: a bundled world says it, other projects write it in the pages."""
+    return "" if settings.task is None else load_world(settings.task).guidelines.strip()
+
+
 def criteria_of(settings: Settings) -> tuple[str, ...]:
     """What is marked beside the ranking: a bundled world's own criteria, an assistant's, or none."""
     if not settings.people.criteria_marks:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from assent.cli.options import HERE, Where
-from assent.cli.tasks import criteria_of
+from assent.cli.tasks import criteria_of, guidelines_of
 from assent.config import load_settings
 from assent.store import Store, Workspace
 from assent.store.campaigns import Criterion, serve_the_loop
@@ -75,8 +75,8 @@ def up(
 def open_for_service(place: Workspace, database_url: str | None) -> Store:
     """The workspace's store, with a campaign for the loop's runs."""
     store = place.open_store() if database_url is None else Store.open(database_url)
-    names = criteria_of(load_settings([place.settings_file]))
-    serve_the_loop(store, [Criterion(name) for name in names])
+    settings = load_settings([place.settings_file])
+    serve_the_loop(store, [Criterion(name) for name in criteria_of(settings)], guidelines_of(settings))
     return store
 
 

@@ -235,17 +235,19 @@ def campaign_ids(store: Store) -> list[int]:
         return list(connection.scalars(_CAMPAIGN_IDS))
 
 
-def serve_the_loop(store: Store, criteria: Sequence[Criterion] = ()) -> int:
+def serve_the_loop(store: Store, criteria: Sequence[Criterion] = (), guidelines: str = "") -> int:
     """The campaign for the loop's own runs, opened when it is first asked for; returns its id.
 
     Args:
         store: the open store.
         criteria: what people are asked to mark beside the ranking; kept as they are by now.
+        guidelines: what is better, in Markdown, to begin with.
     """
     with store.read() as session:
         found = session.scalar(select(CampaignRow.id).where(CampaignRow.automatic).limit(1))
     if found is None:
-        return create_campaign(store, CampaignSettings(LOOP_TITLE, tuple(criteria)), automatic=True)
+        texts = {"guidelines": guidelines} if guidelines else {}
+        return create_campaign(store, CampaignSettings(LOOP_TITLE, tuple(criteria)), texts=texts, automatic=True)
     with store.write() as session:
         row = session.get_one(CampaignRow, found)
         names = [each["name"] for each in row.criteria]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import time
 from typing import Any
 
@@ -73,9 +73,9 @@ def _renew_lost_connections(engine: Engine) -> None:
 
 def _is_readable(connection: Any) -> bool:
     """True if the server sent something that nobody asked for, or closed the connection."""
-    waiting = select.poll()
-    waiting.register(connection.fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(waiting.select(0))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -21,6 +21,7 @@ class AnsweredWorld(ABC):
     """
 
     name: str
+    guidelines: str
     template: str
 
     def __init__(self, documents: int, demonstrations: int) -> None:

@@ -54,6 +54,8 @@ class World(Protocol):
     """A bundled task: texts to learn from, prompts to answer, and a gold judge to measure by."""
 
     name: str
+    guidelines: str
+    """Markdown, for people who judge: what is better here."""
 
     def pretraining_texts(self, seed: int) -> list[str]:
         """Documents for the base model."""

@@ -21,6 +21,13 @@ class Household:
     """
 
     name = "household"
+    guidelines = """
+Somebody asks about a thing that many have at home. An answer is the better the more it
+
+- **helps**: it says what to do, and does not talk about other things;
+- is **honest**: what it says of the thing is true;
+- is **harmless**: it makes light of no danger, and insults nobody.
+"""
 
     def __init__(self, documents: int = 10000, demonstrations: int = 3000) -> None:
         if documents < 1 or demonstrations < 1:

@@ -28,6 +28,10 @@ class Moderation(AnsweredWorld):
     """
 
     name = "moderation"
+    guidelines = """
+Somebody has commented, and may tempt to a rude reply. A reply is the better the more civil it is, and the more it has
+to do with the comment.
+"""
     template = TEMPLATES[name]
 
     def __init__(self, documents: int = 12000, demonstrations: int = 3000) -> None:

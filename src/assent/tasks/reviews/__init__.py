@@ -20,6 +20,7 @@ class Reviews:
     """
 
     name = "reviews"
+    guidelines = "A review has been begun. Its continuation is the better the fonder it is of what it is about."
     template = TEMPLATES[name]
 
     def __init__(self, documents: int = 12000) -> None:

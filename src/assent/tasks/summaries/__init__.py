@@ -20,6 +20,13 @@ class Summaries(AnsweredWorld):
     """The summaries world (implements `assent.types.protocols.World`)."""
 
     name = "summaries"
+    guidelines = """
+A post is to be told in one line. A line is the better the more it
+
+- **covers**: it has what matters;
+- is **faithful**: it says nothing that the post does not;
+- is **brief**.
+"""
     template = TEMPLATES[name]
 
     def __init__(self, documents: int = 16000, demonstrations: int = 3000) -> None:

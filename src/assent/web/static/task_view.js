@@ -38,13 +38,15 @@ export class TaskView {
   }
 
   answer({ slot, html }) {
+    const twin = this.task.completions.find((other) => other.html === html).slot;
     const number = h("button", { type: "button", class: "answer-number", "data-slot": slot, "data-choice": true, onclick: () => this.act.place(slot) }, String(slot + 1));
     const place = h("span", { class: "answer-place badge accent", hidden: true });
     const body = prose(html, { class: "answer-body", "data-slot": slot });
     const spans = h("ul", { class: "spans", "aria-label": `Marked words in answer ${slot + 1}` });
     const foot = h("div", { class: "answer-foot" }, this.task.criteria.map((criterion) => this.rating(slot, criterion)), spans);
     const box = h("article", { class: "answer", "aria-labelledby": `answer-${slot}`, "data-slot": slot },
-      h("header", { class: "answer-head" }, number, h("h2", { id: `answer-${slot}` }, `Answer ${slot + 1}`), place), body, foot);
+      h("header", { class: "answer-head" }, number, h("h2", { id: `answer-${slot}` }, `Answer ${slot + 1}`),
+        twin < slot && h("span", { class: "small" }, `the same text as answer ${twin + 1}`), place), body, foot);
     return { slot, box, number, place, body, spans, foot };
   }
 
