@@ -178,8 +178,7 @@ def steps_quickly(model: nn.Module) -> bool:
     """
     inner = base_model(model)
     if inner not in _quick:
-        quick = quick_step(model)
-        _quick[inner] = quick is not None and tried(lambda: _agrees(model, quick))
+        _quick[inner] = tried(lambda: (quick := quick_step(model)) is not None and _agrees(model, quick))
     return _quick[inner]
 
 
