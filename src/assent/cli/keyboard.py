@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,7 +14,7 @@ from rich.console import Console
 from assent.cli.serving import Address, server_of
 from assent.cli.tasks import criteria_of, guidelines_of
 from assent.store import counts, get_tasks
-from assent.store.campaigns import Criterion, serve_the_loop
+from assent.store.campaigns import Criterion, change_campaign, serve_the_loop
 from assent.store.declined import given_back
 from assent.store.sessions import owner_link
 from assent.training.interrupt import raise_if_stopped
@@ -41,6 +43,7 @@ class AtKeyboard:
     round: int = 2
     _server: uvicorn.Server | None = field(default=None, init=False)
     _running: threading.Thread | None = field(default=None, init=False)
+    _resume: Callable[[], object] | None = field(default=None, init=False)
 
     def wait(self, project: Project, run_id: str) -> None:
         """Serve the pages, and return when the run's tasks are all judged, or given back by the guest.
@@ -52,7 +55,9 @@ class AtKeyboard:
             Interrupted: a signal asked to stop; what was judged is kept.
         """
         names = criteria_of(project.settings)
-        serve_the_loop(project.store, [Criterion(name) for name in names], guidelines_of(project.settings))
+        store = project.store
+        campaign = serve_the_loop(store, [Criterion(name) for name in names], guidelines_of(project.settings))
+        change_campaign(store, campaign, state="open")  # paused, if a demo was killed
         address = Address("127.0.0.1", self.port, remote=False)
         self._server = server = server_of(project.workspace, project.store, address)
         self._running = running = threading.Thread(target=server.run, daemon=True)
@@ -65,6 +70,8 @@ class AtKeyboard:
             if not running.is_alive():
                 raise WorkspaceError(f"cannot serve on port {self.port}", "Is it in use? Choose another: --port.")
             time.sleep(0.5)
+        change_campaign(store, campaign, state="paused")  # what comes now is for the simulated people
+        self._resume = partial(change_campaign, store, campaign, state="open")
         self.console.print("thank you: the loop goes on with what you said, and its pages are open until it ends")
 
     def close(self) -> None:
@@ -72,6 +79,8 @@ class AtKeyboard:
         if self._server is not None and self._running is not None:
             self._server.should_exit = True
             self._running.join(10)
+        if self._resume is not None:
+            self._resume()
 
     def _invite(self, project: Project, run_id: str, address: Address) -> None:
         found = counts(project.store, [run_id])

@@ -1,7 +1,8 @@
 """What lies between a CPU's matrix products, in one pass over memory each: compiled by Numba when it is first called.
 
 Each kernel has a twin of plain torch beside it in `assent.functional`, which is taken on other devices, for float64,
-and where Numba is not installed. What is compiled is kept on disk. Reductions do not depend on the number of threads.
+and where Numba is not installed; that of `writing` is the model's own forward pass. What is compiled is kept on disk.
+Reductions do not depend on the number of threads.
 """
 
 from __future__ import annotations

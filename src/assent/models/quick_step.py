@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from assent.kernels import array, call, fits
 from assent.models.packed import backbone, base_model
@@ -23,6 +24,7 @@ _BLOCK = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _HEAD_NORMS = ("q_norm", "k_norm")
 _UNIT = {"gate_proj", "up_proj", "down_proj"}
+_LATE = "llama_4_scaling_beta"  # what changes queries only where no trial comes: some ten thousand tokens on
 _MOVING = ("dynamic", "longrope")  # kinds of rotary positions whose angles depend on the longest sequence
 
 _Product = Callable[[Tensor], Tensor]
@@ -59,6 +61,7 @@ class QuickStep:
         self._embed, self._rotary = inner.embed_tokens, inner.rotary_emb
         self._layers = [_layer(each) for each in inner.layers]
         self._last = _norm(inner.norm)
+        self._size = int(inner.layers[0].self_attn.head_dim)
         self._head: _Product = base_model(model).get_output_embeddings()
         self._angles: tuple[Tensor, Tensor] | None = None  # cosines and sines by position
         self._fixed = getattr(self._rotary, "rope_type", "default") not in _MOVING
@@ -107,11 +110,17 @@ class QuickStep:
         """Which rows of the angles are these positions', and the angles in fp32, made once where they stay the same."""
         if not self._fixed:
             cosines, sines = self._rotary(torch.zeros(1), positions[None])
+            self._require(cosines)
             return array(torch.arange(len(positions))), array(cosines[0]), array(sines[0])
         if self._angles is None or len(self._angles[0]) < columns:
             cosines, sines = self._rotary(torch.zeros(1), torch.arange(columns)[None])
+            self._require(cosines)
             self._angles = cosines[0].contiguous(), sines[0].contiguous()
         return array(positions), array(self._angles[0]), array(self._angles[1])
+
+    def _require(self, angles: Tensor) -> None:
+        if angles.shape[-1] != self._size:
+            raise ValueError(f"angles for {angles.shape[-1]} of a head's {self._size} values")
 
 
 def quick_step(model: nn.Module) -> QuickStep | None:
@@ -121,18 +130,24 @@ def quick_step(model: nn.Module) -> QuickStep | None:
     inner = backbone(model)
     if not all(hasattr(inner, name) for name in ("embed_tokens", "rotary_emb", "layers", "norm")):
         return None
+    if _LATE in (getattr(inner.config, "rope_parameters", None) or {}):
+        return None
     return QuickStep(model) if all(_is_known(layer) for layer in inner.layers) else None
 
 
 def _is_known(layer: Any) -> bool:
     if _parts(layer) != _BLOCK or _parts(layer.mlp) - {"act_fn"} != _UNIT:
         return False
-    attention = layer.self_attn
+    attention, x = layer.self_attn, torch.linspace(-3.0, 3.0, 61)
+    if not torch.allclose(layer.mlp.act_fn(x), F.silu(x), rtol=0, atol=1e-6):
+        return False
     if _parts(attention) not in (_ATTENTION, _ATTENTION | set(_HEAD_NORMS)) or not hasattr(attention, "scaling"):
         return False
-    norms = [layer.input_layernorm, layer.post_attention_layernorm]
-    norms += [getattr(attention, name) for name in _HEAD_NORMS if hasattr(attention, name)]
-    return all(isinstance(getattr(norm, "weight", None), Tensor) and _epsilon(norm) > 0 for norm in norms)
+    of_heads = [getattr(attention, name) for name in _HEAD_NORMS if hasattr(attention, name)]
+    norms = [layer.input_layernorm, layer.post_attention_layernorm, *of_heads]
+    if not all(isinstance(getattr(norm, "weight", None), Tensor) and _epsilon(norm) > 0 for norm in norms):
+        return False
+    return all(len(norm.weight) == attention.head_dim for norm in of_heads)
 
 
 def _parts(module: nn.Module) -> set[str]:

@@ -35,6 +35,7 @@ class Shadow:
         else:
             self.model = type(base)(copy.deepcopy(base.config))
         self.model.to(device=next(base.parameters()).device, dtype=torch.bfloat16).eval().requires_grad_(False)
+        _keep_buffers(base, self.model)
         self._linears: list[tuple[list[str], _SideBySide]] = []  # their names, and what computes them
         if _lays_out(self.model):
             self._linears = [(names, _SideBySide(layers)) for names, layers in _of_one_input(self.model)]
@@ -141,6 +142,15 @@ def plain_weights(model: nn.Module) -> dict[str, Tensor]:
             weight = weight + layer.get_delta_weight("default")
         found[name.replace(_WRAPPED, ".").replace(".modules_to_save.default", "")] = weight
     return found
+
+
+def _keep_buffers(source: nn.Module, copied: nn.Module) -> None:
+    """In their own precision: the frequencies of rotary positions, rounded, would turn a thousandth token elsewhere."""
+    known = dict(copied.named_buffers())
+    for name, buffer in source.named_buffers():
+        if name in known:
+            parent, _, last = name.rpartition(".")
+            setattr(copied.get_submodule(parent), last, buffer.clone())
 
 
 def _lays_out(model: nn.Module) -> bool:

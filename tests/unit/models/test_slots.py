@@ -71,6 +71,11 @@ MORE = {
     ),
 }
 OTHERS = {  # with parts of the same names
+    "another activation": (LlamaConfig, {"hidden_act": "gelu"}),
+    "queries that are scaled late": (
+        LlamaConfig,
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "llama_4_scaling_beta": 0.1}},
+    ),
     "a stream that is scaled": (GraniteConfig, {"residual_multiplier": 0.5, "logits_scaling": 2.0}),
     "layers without positions": (SmolLM3Config, {"no_rope_layers": [1, 0]}),
     "norms of another kind": (Gemma2Config, {"sliding_window": None}),
@@ -177,6 +182,17 @@ def test_a_shadow_says_the_same_as_its_source_and_follows_it(shape: Shape, rank:
     shadow.refresh()
     assert gap()[0] < 0.1 * gap()[1]
     assert works_in_slots(shadow.model) and steps_quickly(shadow.model) == (shape != "gpt2")
+
+
+def test_a_shadow_turns_as_its_source_far_from_the_beginning() -> None:
+    source = made_of(LlamaConfig, {"max_position_embeddings": 4096})
+    shadow = Shadow(source)
+    for name, buffer in source.named_buffers():
+        assert torch.equal(dict(shadow.model.named_buffers())[name], buffer), name
+    ids = torch.randint(300, (1, 2000), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        near, far = (source(input_ids=ids).logits - shadow.model(input_ids=ids).logits).abs()[0].mean(-1)[[50, -1]]
+    assert far < 2 * near
 
 
 def test_an_adapter_is_added_to_the_weights_it_belongs_to(checkpoint: Built) -> None:
