@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from assent.cli.serving import Address, server_of
-from assent.cli.tasks import criteria_of, guidelines_of
+from assent.cli.tasks import open_loop_campaign
 from assent.store import counts, get_tasks
-from assent.store.campaigns import Criterion, change_campaign, serve_the_loop
+from assent.store.campaigns import change_campaign
 from assent.store.declined import given_back
 from assent.store.sessions import owner_link
 from assent.training.interrupt import raise_if_stopped
@@ -54,9 +54,8 @@ class AtKeyboard:
             WorkspaceError: the port is taken.
             Interrupted: a signal asked to stop; what was judged is kept.
         """
-        names = criteria_of(project.settings)
         store = project.store
-        campaign = serve_the_loop(store, [Criterion(name) for name in names], guidelines_of(project.settings))
+        campaign = open_loop_campaign(store, project.settings)
         change_campaign(store, campaign, state="open")  # paused, if a demo was killed
         address = Address("127.0.0.1", self.port, remote=False)
         self._server = server = server_of(project.workspace, project.store, address)

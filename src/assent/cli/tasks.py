@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assent.config import Settings
 from assent.store import Run, Store, counts, list_runs
+from assent.store.campaigns import Criterion, serve_the_loop
 from assent.tasks import load_world
 from assent.types.errors import DataError
 from assent.types.feedback import CRITERIA, marks_in_order
@@ -34,9 +35,13 @@ def require_open_runs(store: Store, round: int | None = None) -> list[Run]:
     raise DataError(f"nothing is to be judged{where}", "`assent sample` makes tasks, `assent loop` goes on by itself")
 
 
-def guidelines_of(settings: Settings) -> str:
-    """What people who judge are told is better: a bundled world says it, other projects write it in the pages."""
-    return "" if settings.task is None else load_world(settings.task).guidelines.strip()
+def open_loop_campaign(store: Store, settings: Settings) -> int:
+    """The campaign that serves the loop's tasks; returns its id.
+
+    A bundled world says what is better in it; for other projects it is written in the pages.
+    """
+    guidelines = "" if settings.task is None else load_world(settings.task).guidelines.strip()
+    return serve_the_loop(store, [Criterion(name) for name in criteria_of(settings)], guidelines)
 
 
 def criteria_of(settings: Settings) -> tuple[str, ...]:

@@ -10,10 +10,9 @@ import typer
 from rich.console import Console
 
 from assent.cli.options import HERE, Where
-from assent.cli.tasks import criteria_of, guidelines_of
+from assent.cli.tasks import open_loop_campaign
 from assent.config import load_settings
 from assent.store import Store, Workspace
-from assent.store.campaigns import Criterion, serve_the_loop
 from assent.store.sessions import owner_link
 from assent.store.workspace import DATABASE_VARIABLE
 from assent.types.errors import SettingsError
@@ -75,8 +74,7 @@ def up(
 def open_for_service(place: Workspace, database_url: str | None) -> Store:
     """The workspace's store, with a campaign for the loop's runs."""
     store = place.open_store() if database_url is None else Store.open(database_url)
-    settings = load_settings([place.settings_file])
-    serve_the_loop(store, [Criterion(name) for name in criteria_of(settings)], guidelines_of(settings))
+    open_loop_campaign(store, load_settings([place.settings_file]))
     return store
 
 
