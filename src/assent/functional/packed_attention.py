@@ -63,9 +63,11 @@ def _forward(
     q = steps.to_heads(query, block.tokens, block, shared, block.each, scale)
     k, v = (steps.to_heads(table, block.tokens, block, shared, block.each) for table in (key, value))
     k, v = (table.view(-1, block.width, size) for table in (k, v))
-    above = [steps.to_heads(table, block.above, block, shared, 1) for table in (key, value)]
     own = products(q.view(len(k), -1, size), k.transpose(1, 2))
-    to_trunk = products(q, above[0].transpose(1, 2))
+    above, to_trunk = [q[:, :0]] * 2, q[..., :0]
+    if block.above.numel():
+        above = [steps.to_heads(table, block.above, block, shared, 1) for table in (key, value)]
+        to_trunk = products(q, above[0].transpose(1, 2))
     steps.seen_softmax(to_trunk, own, block.above_lengths)
     found = products(own, v).view_as(q)
     if block.above.numel():
@@ -82,7 +84,7 @@ def _backward(
     given = steps.to_heads(gradient, block.tokens, block, shared, block.each)
     each_given, each_q = (table.view(len(k), -1, size) for table in (given, q))
     in_own = products(each_given, v.transpose(1, 2))
-    in_trunk = products(given, trunk_value.transpose(1, 2))
+    in_trunk = products(given, trunk_value.transpose(1, 2)) if block.above.numel() else to_trunk
     steps.seen_softmax_back(in_trunk, in_own, to_trunk, own, block.above_lengths)
     in_q = products(in_own, k).view_as(q)
     if block.above.numel():
