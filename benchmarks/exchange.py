@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from assent.data.exchange import Order, Plan, Reading, Source, export, import_judgements, recognise
 from assent.store import NewPerson, Store, add_people, start_run
+from assent.store.tables import Base
 from assent.types.feedback import PersonKind
 
 PEOPLE = 50
@@ -55,10 +56,26 @@ def fill(database: Path, count: int) -> float:
         start_run(store, "round1-sample", "sample", 1, {"count": count})
         with store.write() as session:
             for table in TABLES:
-                place, _, query = table.partition(" SELECT ")
+                place, query = with_defaults(*table.split(" SELECT ", 1))
                 used = {name: value for name, value in values.items() if f":{name}" in NUMBERS + query}
                 session.execute(text(f"INSERT INTO {place} {NUMBERS} SELECT {query}"), used)
     return time.perf_counter() - started
+
+
+def with_defaults(place: str, query: str) -> tuple[str, str]:
+    """`table (columns)` and what is selected for them, with what the store itself puts into the other columns."""
+    name, _, listed = place.rstrip(")").partition(" (")
+    named = listed.replace(",", " ").split()
+    more = {}
+    for column in Base.metadata.tables[name].columns:
+        default: Any = column.default
+        if column.name not in named and default is not None:
+            value = default.arg(None) if default.is_callable else default.arg
+            if isinstance(value, list | dict | bool):
+                value = int(value) if isinstance(value, bool) else json.dumps(value)
+            more[column.name] = f"'{value}'" if isinstance(value, str) else str(value)
+    chosen, _, rest = query.rpartition(" FROM numbers")
+    return f"{name} ({', '.join([*named, *more])})", f"{', '.join([chosen, *more.values()])} FROM numbers{rest}"
 
 
 def peak_megabytes() -> float:

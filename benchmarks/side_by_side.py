@@ -20,8 +20,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 WORKS = ("grpo", "rloo", "ppo", "sft", "reward", "dpo", "generate")
+BESIDE_VLLM = "generate-vllm"  # the same of ours, beside another peer
 UNITS = {"grpo": "rollouts", "rloo": "rollouts", "ppo": "rollouts", "sft": "tokens", "generate": "tokens"}
-PEERS = {"ppo": "TRL 1.12", "generate": "transformers generate"}
+PEERS = {"ppo": "TRL 1.12", "generate": "transformers generate", BESIDE_VLLM: "vLLM"}
 BUSY = 0.3  # cores that others took, from which a run does not count
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 
@@ -78,24 +79,25 @@ def compare(sides: tuple[Side, Side], work: str, model: str, runs: int, threads:
     from benchmarks.limits import flops_of
     from benchmarks.peers.ground import SHAPES
 
+    done = "generate" if work == BESIDE_VLLM else work
     found: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
     for _ in range(runs):
         for side, results in zip(sides, found, strict=True):
-            result = side.run(work, model)
+            result = side.run(done, model)
             if result["others_cores"] > BUSY:
-                result = side.run(work, model)
+                result = side.run(done, model)
             results.append(result)
     ours, peer = (statistics.median(each["amount"] / each["seconds"] for each in side) for side in found)
     peaks = [int(max(each["peak_mb"] for each in side)) for side in found]
     return Row(
         work=work,
         model=model,
-        unit=UNITS.get(work, "pairs"),
+        unit=UNITS.get(done, "pairs"),
         ours=round(ours, 3),
         peer=round(peer, 3),
         peer_name=PEERS.get(work, "TRL 1.16"),
         ratio=round(ours / peer, 2),
-        share_of_limit=round(flops_of(work, SHAPES[model], ours) / flops, 3),
+        share_of_limit=round(flops_of(done, SHAPES[model], ours) / flops, 3),
         peak_mb=peaks[0],
         peer_peak_mb=peaks[1],
         runs=runs,
@@ -106,10 +108,10 @@ def compare(sides: tuple[Side, Side], work: str, model: str, runs: int, threads:
 
 def table_of(rows: list[Row]) -> str:
     """For people."""
-    head = f"{'work':<10}{'model':<7}{'ours':>12}{'peer':>12}  {'unit/s':<10}{'ratio':>7}{'of limit':>10}"
+    head = f"{'work':<15}{'model':<7}{'ours':>12}{'peer':>12}  {'unit/s':<10}{'ratio':>7}{'of limit':>10}"
     head += f"{'MB':>8}{'peer MB':>9}"
     lines = [
-        f"{row.work:<10}{row.model:<7}{row.ours:>12,.2f}{row.peer:>12,.2f}  {row.unit:<10}{row.ratio:>7.2f}"
+        f"{row.work:<15}{row.model:<7}{row.ours:>12,.2f}{row.peer:>12,.2f}  {row.unit:<10}{row.ratio:>7.2f}"
         f"{row.share_of_limit:>10.1%}{row.peak_mb:>8,}{row.peer_peak_mb:>9,}"
         + (f"  ({row.disturbed} of {2 * row.runs} runs disturbed)" if row.disturbed else "")
         for row in rows
@@ -120,11 +122,12 @@ def table_of(rows: list[Row]) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--works", nargs="+", default=list(WORKS), choices=WORKS)
+    parser.add_argument("--works", nargs="+", default=list(WORKS), choices=(*WORKS, BESIDE_VLLM))
     parser.add_argument("--models", nargs="+", default=["S"], choices=["S", "M"], help="M takes hours on two cores")
     parser.add_argument("--runs", type=int, default=3, help="of each side, in turn; medians are compared")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--peer-python", type=Path, default=ROOT / ".venv-bench/bin/python")
+    parser.add_argument("--vllm-python", type=Path, default=ROOT / ".venv-vllm/bin/python", help="make vllm makes it")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/latest.json")
     arguments = parser.parse_args()
 
@@ -141,13 +144,13 @@ def main() -> None:
     flops = limits_of(torch.device("cpu"), torch.bfloat16).flops
     same = {**ALLOCATOR, "OMP_NUM_THREADS": str(arguments.threads), "GOMP_SPINCOUNT": "20000"}
     same |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    sides = (
-        Side(Path(sys.executable), "benchmarks.work", same),
-        Side(arguments.peer_python, "benchmarks.peers.trl_work", same),
-    )
+    ours = Side(Path(sys.executable), "benchmarks.work", same)
+    theirs = Side(arguments.peer_python, "benchmarks.peers.trl_work", same)
+    vllm = Side(arguments.vllm_python, "benchmarks.peers.vllm_work", same)
     rows: list[Row] = []
     for model in arguments.models:
         for work in arguments.works:
+            sides = (ours, vllm if work == BESIDE_VLLM else theirs)
             rows.append(compare(sides, work, model, arguments.runs, arguments.threads, flops))
             print(table_of(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
             write(arguments.out, rows, flops)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import util
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,20 @@ def test_the_loop_begins_only_if_all_is_in_order(
     assert tree(workspace) == before
     with Workspace.open(workspace).open_store() as store:
         assert list_runs(store) == [] and list_artifacts(store) == []
+
+
+def test_a_generator_that_is_not_installed_is_refused_before_anything_begins(
+    tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make(tmp_path, checkpoint("llama"))
+    found = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *more: None if name == "vllm" else found(name, *more))
+    refused = assent("rl", "--sampling.generator", "vllm", cwd=place)
+    assert refused.code == 2
+    assert "vLLM is not installed here" in refused.err and "pip install 'assent[vllm]'" in refused.err
+    assert not list((place / "runs").glob("*"))
+    done = assent("rl", "--rl.steps", "1", cwd=place)
+    assert done.code == 0, done.err
 
 
 def test_a_loop_goes_on_only_with_the_same_checkpoint(workspace: Path) -> None:

@@ -113,6 +113,13 @@ class SamplingSettings(Section):
     temperature: float = Field(1.0, gt=0)
     max_new_tokens: int = Field(64, ge=1)
     batch_size: int = Field(256, ge=1, description="sequences decoded together")
+    generator: Literal["local", "vllm"] = Field(
+        "local",
+        description="what writes them: the trainer's own model, or vLLM (assent[vllm]) with a copy of its weights",
+    )
+    vllm_memory: float = Field(
+        0.4, gt=0, lt=1, description="share of a GPU's memory that vLLM takes for its weights and its cache"
+    )
 
 
 class HealthSettings(Section):

@@ -16,6 +16,7 @@ from assent.models.loading import context_length
 from assent.models.quick_step import quick_step
 from assent.models.shadow import Shadow
 from assent.models.slots import Slots, steps_quickly, works_in_slots
+from assent.rollouts.requests import room_behind
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Generation, GenerationRequest
 
@@ -116,12 +117,7 @@ class LocalGenerator:
     def _rows(self, requests: Sequence[GenerationRequest], max_new_tokens: int) -> list[_Row]:
         rows: list[_Row] = []
         for index, request in enumerate(requests):
-            room = self._context - len(request.prompt_ids)
-            if not request.prompt_ids or room < 1:
-                raise ValueError(
-                    f"request {index}: a prompt of {len(request.prompt_ids)} tokens cannot be continued"
-                    f" in a context of {self._context}"
-                )
+            room = room_behind(index, request.prompt_ids, self._context)
             for _ in range(request.n):
                 rows.append(_Row(index, len(rows), request.prompt_ids, min(max_new_tokens, room)))
         return rows

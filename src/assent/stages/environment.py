@@ -8,8 +8,7 @@ from typing import Any
 from assent.data.chat import ChatFormat
 from assent.models.loading import context_length, load_causal_lm
 from assent.rollouts.environments import Games, describe_games
-from assent.rollouts.local import LocalGenerator
-from assent.stages.generator import local_generator
+from assent.stages.generator import generator_of
 from assent.stages.project import Project
 from assent.types.protocols import ExaminedEnvironment, Generator, TwoPlayerEnvironment
 from assent.types.rollout import Rollout
@@ -85,8 +84,8 @@ def play_as(project: Project, artifact: str, opponent: str, count: int, samples:
     return held_out_games(project, games_of(project, model, chat, generator, other), count, samples)
 
 
-def _player(project: Project, artifact: str) -> tuple[Any, ChatFormat, LocalGenerator]:
+def _player(project: Project, artifact: str) -> tuple[Any, ChatFormat, Generator]:
     chat = project.chat(artifact)
     model: Any = load_causal_lm(project.folder(artifact), project.settings.model.dtype, tokenizer=chat.tokenizer)
     model.to(project.device).eval()
-    return model, chat, local_generator(project, model, chat, lambda: artifact)
+    return model, chat, generator_of(project, model, chat, lambda: artifact)

@@ -23,7 +23,7 @@ from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
 from assent.stages.environment import against, describe_play, examine, games_of, held_out_games
-from assent.stages.generator import local_generator
+from assent.stages.generator import generator_of
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
 from assent.stages.reward import cost_artifact, load_cost, load_scorer
@@ -138,13 +138,13 @@ def _parts(project: Project, start: Start, algorithm: OnPolicySettings, run_id: 
         project.seed(run_id, "adapter"),
     )
     version = _Version(run_id)
-    generator = local_generator(project, policy.model, chat, version)
+    generator = generator_of(project, policy.model, chat, version)
     train = project.prompts["train"]
     chosen = algorithm_of(algorithm)
     opponent, games = None, None
     if project.environment is not None:
         opponent = deepcopy(policy.model) if settings.rl.opponent_age else None
-        other = None if opponent is None else local_generator(project, opponent, chat, version)
+        other = None if opponent is None else generator_of(project, opponent, chat, version)
         games = games_of(project, policy.model, chat, generator, other)
     return (
         RLParts(

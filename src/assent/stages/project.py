@@ -18,6 +18,7 @@ from assent.models.loading import load_tokenizer
 from assent.models.scalar import member_folders
 from assent.rewards.scorer import CallableScorer, Scorer
 from assent.rollouts.choice import load_environment
+from assent.rollouts.vllm import require_vllm
 from assent.store import (
     Artifact,
     Run,
@@ -198,9 +199,15 @@ class Project:
     def begin(
         self, run_id: str, kind: str, round: int, sections: Iterable[str], inputs: Mapping[str, str] | None = None
     ) -> Run:
-        """Start a stage's run, or take it up again; its resolved settings are written into its folder."""
+        """Start a stage's run, or take it up again; its resolved settings are written into its folder.
+
+        Raises:
+            SettingsError: it is to write completions with what is not installed.
+        """
         raise_if_stopped("all finished stages are saved")
         wanted = set(sections) | {"seed", "task"}
+        if "sampling" in wanted and self.settings.sampling.generator == "vllm":
+            require_vllm()
         settings = self.settings.model_dump(mode="json", include=wanted)
         run = start_run(self.store, run_id, kind, round, settings, inputs or {})
         if run.done:

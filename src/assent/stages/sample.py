@@ -11,7 +11,7 @@ from assent.data.chat import ChatFormat
 from assent.data.holdout import is_held_out as of_holdout
 from assent.models.loading import context_length, load_causal_lm
 from assent.rollouts.collector import collect_rollouts
-from assent.stages.generator import local_generator
+from assent.stages.generator import generator_of
 from assent.stages.project import Project
 from assent.stages.which_next import Written, choose_written, is_choosy, reward_before
 from assent.store import NewTask, add_completions, add_tasks
@@ -47,7 +47,7 @@ class Writer:
             progress.advance(done, f"of {total} completions")
             raise_if_stopped("all finished stages are saved")
 
-        generator = local_generator(self.project, self.model, self.chat, lambda: self.artifact, tell)
+        generator = generator_of(self.project, self.model, self.chat, lambda: self.artifact, tell)
         ids = self.project.encode(self.chat, prompts, context_length(self.model))
         progress.start(self.name, samples * len(prompts))
         rollouts = collect_rollouts(generator, self.chat, prompts, ids, samples, self.project.sampling, seed)
