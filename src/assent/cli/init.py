@@ -101,7 +101,8 @@ def next_steps(settings: Settings, workspace: Path) -> list[str]:
         return ["next:", *enter, *(f"    assent {name}{where}" for name in _stages(settings)), NOBODY_COMPARES]
     lines = ["next:", *enter, f"    assent loop{where}"]
     if settings.people.kind == "human" and settings.reward.function is None:
-        lines.append(f"it stops when it is people's turn: they judge with `assent rank{where}`; then run it again")
+        lines.append(f"it stops when it is people's turn: they judge with `assent up{where}` in the browser,")
+        lines.append(f"or with `assent rank{where}` here; then run it again")
     return lines
 
 

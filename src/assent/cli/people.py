@@ -44,7 +44,8 @@ def people(
         names = {person.id: person for person in list_people(store)}
     if not judged:
         where = "" if round is None else f" in round {round}"
-        raise DataError(f"nobody has judged anything yet{where}", "judge with `assent rank`, or `assent simulate`")
+        ways = "judge with `assent up`, `assent rank` or `assent simulate`"
+        raise DataError(f"nobody has judged anything yet{where}", ways)
     facts = crowd_facts(judged, seed)
     console = console_for(as_json)
     _print(facts, names, console if console.is_terminal else Console(stderr=as_json, width=WIDE))

@@ -44,7 +44,7 @@ def collect_judgements(project: Project, run_id: str, crowd: str, purpose: str |
     if found.submitted < found.wanted:
         raise WaitingForPeople(
             f"{found.wanted - found.submitted} of {found.wanted} judgements are still wanted for {run_id}",
-            "judge with `assent rank`, then run the same command again",
+            "judge in the browser (`assent up`) or here (`assent rank`), then run the same command again",
         )
     return found.submitted
 
