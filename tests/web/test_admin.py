@@ -17,6 +17,7 @@ from httpx import Response
 
 from assent.store import Store, Workspace, counts, dump_rows, judged_tasks, list_artifacts, list_runs
 from assent.store.campaigns import serve_the_loop
+from assent.store.runs import finish_run, start_run
 from assent.store.secrets import installation_secret
 from assent.store.sessions import make_link
 from assent.store.workspace import DATABASE_VARIABLE
@@ -256,6 +257,22 @@ def test_gold_from_judged_tasks(lived_in: House) -> None:
     answer = judge.submit(judge.next())
     assert "See?" in json.dumps(answer)
     send(owner, f"/campaigns/1/gold/{made}/remove", 409)
+
+
+def test_what_arms_saved_is_on_the_page(lived_in: House) -> None:
+    owner, store = lived_in("owner"), lived_in.service.store
+    assert "What choosing whom to ask" not in until_measured(owner, "/quality")
+    start_run(store, "round2-reward", "reward", 2, {})
+    saving = {"ratio": 0.694, "low": 0.51, "high": 0.85, "target": 0.7, "clipped": 0.25}
+    few = "too few tasks that people ordered (3 uncertainty)"
+    labels = {"random": 300, "near-ties": 280, "uncertainty": 3}
+    arms = {"labels": labels, "saving": {"near-ties": saving, "uncertainty": few}}
+    finish_run(store, "round2-reward", {"reward": "reward-1", "arms": arms})
+    text = until_measured(owner, "/quality")
+    assert clean(text)
+    text = re.sub(r"<[^>]+>", " ", text)
+    assert re.search(r"near-ties\s+280\s+0\.69\s+\(0\.51 to 0\.85; 25\.0\s% of the resamples lie outside", text)
+    assert re.search(r"uncertainty\s+3\s+–\s+too few tasks", text) and re.search(r"random\s+300\s+1\s", text)
 
 
 @everywhere

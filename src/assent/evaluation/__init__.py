@@ -1,5 +1,6 @@
 """Is the new policy better, is the reward model fit to be optimised, and has it been optimised too far."""
 
+from assent.evaluation.arm_saving import arm_savings
 from assent.evaluation.best_of_n import best_of_k_mean, best_of_n_kl_bound
 from assent.evaluation.criteria import mean_marks
 from assent.evaluation.diversity import TextSigns, distinct_n, live_signs, mean_words, pass_at_k, repeated_ngram_share
@@ -30,6 +31,7 @@ __all__ = [
     "TextSigns",
     "Verdict",
     "area_under_curve",
+    "arm_savings",
     "best_of_k_mean",
     "best_of_n_kl_bound",
     "calibration_bins",

@@ -86,6 +86,11 @@ class States:
         """The states from which the M tokens of the completions (`batch.completion_mask`) are told."""
         return self.table[self.places[:, batch.start - 1 : -1][batch.completion_mask]]
 
+    def last(self, batch: TokenBatch) -> Float[Tensor, "B D"]:
+        """The state of each sequence's last real token."""
+        found = last_token_index(batch.attention_mask.bool())
+        return self.table[self.places[torch.arange(len(found), device=found.device), found]]
+
 
 def hidden_states(model: nn.Module, batch: TokenBatch) -> States:
     """What the backbone makes of every token."""
@@ -109,9 +114,7 @@ def score_sequences(model: nn.Module, batch: TokenBatch, states: States | None =
         states: of this batch, where they were computed for something else too.
     """
     states = hidden_states(model, batch) if states is None else states
-    last = last_token_index(batch.attention_mask.bool())
-    rows = torch.arange(len(last), device=last.device)
-    return base_model(model).score(states.table[states.places[rows, last]]).float()  # type: ignore[no-any-return]
+    return base_model(model).score(states.last(batch)).float()  # type: ignore[no-any-return]
 
 
 def value_tokens(model: nn.Module, batch: TokenBatch) -> Float[Tensor, "B T"]:

@@ -13,7 +13,7 @@ from assent.data.chat import ChatFormat
 from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.loading import context_length
 from assent.models.reward_reading import RewardReading
-from assent.models.scalar import score_sequences
+from assent.models.scalar import hidden_states, score_sequences
 from assent.types.errors import UnhealthyRewardError
 from assent.types.messages import Prompt
 
@@ -148,12 +148,21 @@ class RewardModelScorer:
 
     def raw_outputs(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[list[float]]:
         """What plain transformers gives for the same tokens, [N][H]."""
+        return self._by_batch(prompts, completions, self.batch_scores)
+
+    def features(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[list[float]]:
+        """The state of the last token, from which the heads tell, and what they tell, [N][D + H]."""
+        return self._by_batch(prompts, completions, self._batch_features)
+
+    def _by_batch(
+        self, prompts: Sequence[Prompt], completions: Sequence[str], told: Callable[[TokenBatch], Tensor]
+    ) -> list[list[float]]:
         sequences = [self.encode(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
         lengths = [len(prompt) + len(completion) for prompt, completion in sequences]
         scores: list[list[float]] = [[]] * len(sequences)
         for group in split_by_tokens(lengths, self.tokens_per_microbatch):
             batch = make_batch([sequences[i][0] for i in group], [sequences[i][1] for i in group])
-            for index, value in zip(group, self.batch_scores(batch).tolist(), strict=True):
+            for index, value in zip(group, told(batch).tolist(), strict=True):
                 scores[index] = value
         return scores
 
@@ -173,6 +182,13 @@ class RewardModelScorer:
         """Raw outputs of one batch, without gradient, [B, H]."""
         with torch.no_grad():
             return score_sequences(self.model, batch.to(next(self.model.parameters()).device)).cpu()
+
+    def _batch_features(self, batch: TokenBatch) -> Tensor:
+        with torch.no_grad():
+            batch = batch.to(next(self.model.parameters()).device)
+            states = hidden_states(self.model, batch)
+            told = score_sequences(self.model, batch, states)
+            return torch.cat([states.last(batch).float(), told], dim=1).cpu()
 
 
 def finite(scores: list[float]) -> list[float]:

@@ -13,9 +13,11 @@ from assent.models.scalar import MEMBER, load_scalar_model, member_folders
 from assent.rewards.cost import ClassifierCost, CriterionCost
 from assent.rewards.ensemble import EnsembleScorer
 from assent.rewards.scorer import RewardModelScorer, Scorer
+from assent.stages.arm_saving import savings_of_arms
 from assent.stages.project import Project
 from assent.stages.reward_labels import Labels, freeze_dataset, freeze_samples, frozen_samples, read_rankings
 from assent.stages.reward_member import Course, Outcome, train_member
+from assent.stages.sample import sample_run
 from assent.store import find, write_atomic
 from assent.store.runs import finish_run, get_run
 from assent.types.errors import DataError, SettingsError
@@ -51,6 +53,9 @@ def train_reward(project: Project, round: int, reference: str, run_id: str | Non
             shutil.copytree(place, folder / f"{MEMBER}{member:02d}")
 
     card = _card(course, outcomes)
+    asked = None if settings.of_samples or settings.dataset is not None else _asked_by_arms(project, round)
+    if asked is not None and (found := savings_of_arms(project, round, load_scorer(project, asked))):
+        card["arms"] = found
     name = project.keep("reward", run_id, write, card, parents=[previous or reference, dataset])
     finish_run(project.store, run_id, {"reward": name, **card})
     project.tidy(run_id)
@@ -167,6 +172,12 @@ def _card(course: Course, outcomes: list[Outcome]) -> dict[str, Any]:
     if settings.pseudo_labels:
         card["pseudo_labelled"] = [outcome.pseudo_labelled for outcome in outcomes]
     return card
+
+
+def _asked_by_arms(project: Project, round: int) -> str | None:
+    """The reward model that the arms of this round's sampling asked."""
+    sampled = get_run(project.store, sample_run(round))
+    return None if sampled is None else dict(sampled.inputs).get("reward")
 
 
 def _previous(project: Project, round: int) -> str | None:

@@ -46,6 +46,34 @@ def test_the_arm_of_every_task_is_recorded(project: Project) -> None:
     assert {task.id for task in tasks if task.task.purpose == "train"} == second.keys()
 
 
+def test_what_the_arms_saved_is_measured_with_the_reward_model(project: Project) -> None:
+    base = base_model(project)
+    train_reward(project, 2, base)
+    first, second = (get_run(project.store, f"round{number}-reward") for number in (1, 2))
+    assert first is not None and second is not None
+    assert "arms" not in first.result
+    found = second.result["arms"]
+    given = read_rankings(project, 2, "train", first=2)
+    assert sum(found["labels"].values()) == len(given)
+    assert found["saving"].keys() == {"uncertainty", "near-ties"}
+    assert all(isinstance(each, str) and "too few tasks" in each for each in found["saving"].values())
+
+
+def test_enough_judgements_tell_what_an_arm_saves(make_project: MakeProject) -> None:
+    settings = {"people.rankings-per-round": 160, "people.arms": "{random = 0.5, near-ties = 0.5}"}
+    made = make_project({**SIMULATED, **settings, "people.candidates": 2, "people.holdout-share": 0.4})
+    base = base_model(made)
+    for number in (1, 2):
+        collect_judgements(made, sample(made, number, base, base), LABELLERS)
+        train_reward(made, number, base)
+    run = get_run(made.store, "round2-reward")
+    assert run is not None
+    found = run.result["arms"]["saving"]["near-ties"]
+    assert isinstance(found, dict), found
+    assert 0.24 < found["low"] <= found["ratio"] <= found["high"] < 2.01 or found["clipped"] > 0
+    assert found["low"] < found["high"]
+
+
 @pytest.mark.parametrize("kind", ["none", "agreement", "bradley-terry"])
 def test_weights_have_mean_one_and_keep_the_cap(project: Project, kind: str) -> None:
     flags = ["--reward-model.reliability", kind, "--reward-model.influence-cap", "1.3"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
@@ -40,6 +42,7 @@ def quality(
         "measured": MEASUREMENTS.of(service.store, runs, without),
         "without": [(number, names[number]) for number in without if number in names],
         "rounds": _reward_curves(service),
+        "arms": _arms(service),
         "disputes": list_disputes(service.store, runs, entrance.account.person_id),
         "address": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
     }
@@ -64,6 +67,12 @@ def _reward_curves(service: Service) -> list[tuple[str, Curves, Markup | None]]:
         picture = calibration("calibration", bins) if bins else None
         drawn.append((run.id, curves_of("reward", courses, levels_of(service.store, run)), picture))
     return drawn
+
+
+def _arms(service: Service) -> tuple[str, dict[str, Any]] | None:
+    """Of the newest reward model whose people were asked what a model chose: its run, and what that saved."""
+    found = [(run.id, run.result["arms"]) for run in list_runs(service.store, "reward") if "arms" in run.result]
+    return found[-1] if found else None
 
 
 def _checks(inputs: tuple[tuple[str, str], ...], result: object) -> bool:

@@ -1,0 +1,69 @@
+"""What the arms of a round's sampling have saved, measured on what people said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from assent.evaluation import LabelSaving, arm_savings
+from assent.rewards.ensemble import EnsembleScorer
+from assent.rewards.scorer import RewardModelScorer, Scorer
+from assent.stages.project import Project
+from assent.stages.reward_labels import read_rankings, texts_of
+from assent.stages.sample import sample_run
+from assent.stages.which_next import arms_of_tasks
+from assent.store import get_tasks
+from assent.types.feedback import Ranking
+
+
+def savings_of_arms(project: Project, round: int, before: Scorer) -> dict[str, Any]:
+    """For each arm that chose tasks of this round: labels needed over those of chance, or the reason for none.
+
+    Args:
+        before: the reward model that the arms asked.
+    """
+    run_id = sample_run(round)
+    arms = arms_of_tasks(project.store, run_id)
+    if set(arms.values()) <= {"random"}:
+        return {}
+    member = before.members[0] if isinstance(before, EnsembleScorer) else before
+    assert isinstance(member, RewardModelScorer)
+    asked = get_tasks(project.store, run_id, "train")
+    arm_of = {frozenset(each.task.completion_ids): arms[each.id] for each in asked}
+    given = [each for each in read_rankings(project, round, "train", first=round) if _key(each) in arm_of]
+    held_out = read_rankings(project, round, "holdout")
+    completions, prompts = texts_of(project, [*given, *held_out])
+    ids = list(completions)
+    told = member.features([prompts[i] for i in ids], [completions[i].text for i in ids])
+    features = dict(zip(ids, np.asarray(told, dtype=np.float64), strict=True))
+    tasks: dict[str, list[Any]] = {arm: [] for arm in sorted(set(arms.values()))}
+    for ranking in given:
+        tasks[arm_of[_key(ranking)]].append(_differences(ranking, features))
+    known = [_differences(ranking, features) for ranking in held_out]
+    found = arm_savings(tasks, known, project.seed("arms", "saving", round))
+    counts = {arm: len(group) for arm, group in tasks.items()}
+    for arm, saving in found.items():
+        project.progress.say(f"arm {arm}: {saving}")
+    return {
+        "labels": counts,
+        "saving": {arm: each.as_dict() if isinstance(each, LabelSaving) else each for arm, each in found.items()},
+    }
+
+
+def _key(ranking: Ranking) -> frozenset[int]:
+    return frozenset(ranking.completion_ids)
+
+
+def _differences(ranking: Ranking, features: dict[int, Any]) -> Any:
+    """Better less worse, a row for each pair that was not called equal."""
+    ids: Sequence[int] = ranking.completion_ids
+    size = len(next(iter(features.values())))
+    rows = [
+        features[ids[i]] - features[ids[j]]
+        for i in range(len(ids))
+        for j in range(len(ids))
+        if ranking.ranks[i] < ranking.ranks[j]
+    ]
+    return np.array(rows).reshape(len(rows), size)
