@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assent.config import Settings, dump_settings
+from assent.config.section import Section
 from assent.data.callables import load_callable
 from assent.data.chat import ChatFormat
 from assent.data.files import read_prompts
@@ -209,7 +210,11 @@ class Project:
         if "sampling" in wanted and self.settings.sampling.generator == "vllm":
             require_vllm()
         settings = self.settings.model_dump(mode="json", include=wanted)
-        run = start_run(self.store, run_id, kind, round, settings, inputs or {})
+        given = {name: getattr(self.settings, name) for name in wanted}
+        defaults = {
+            name: type(each)().model_dump(mode="json") for name, each in given.items() if isinstance(each, Section)
+        }
+        run = start_run(self.store, run_id, kind, round, settings, inputs or {}, defaults)
         if run.done:
             self.tidy(run_id)  # a kill may have come between the record and the tidying
         else:

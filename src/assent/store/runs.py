@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select
@@ -37,7 +38,13 @@ class Run:
 
 
 def start_run(
-    store: Store, run_id: str, kind: str, round: int, settings: Mapping[str, Any], inputs: Inputs = ()
+    store: Store,
+    run_id: str,
+    kind: str,
+    round: int,
+    settings: Mapping[str, Any],
+    inputs: Inputs = (),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Run:
     """Start a run, or take up one that was started before: the record returned says whether it is done already.
 
@@ -48,6 +55,7 @@ def start_run(
         round: of the loop; 0 before the first.
         settings: JSON values; all that the outcome depends on.
         inputs: the artifacts it reads, by role.
+        defaults: what a setting counts as that there was not yet when the run was started.
 
     Raises:
         WorkspaceError: it was started before with other settings or inputs; the differing keys are named.
@@ -57,7 +65,7 @@ def start_run(
     with store.write() as session:
         row = session.get(RunRow, run_id)
         if row is not None:
-            _require_same(session, row, kind, round, settings, pairs)
+            _require_same(session, row, kind, round, settings, pairs, defaults)
             if row.state == "failed":
                 row.state, row.result, row.finished_at = "running", {}, None
             return _run(session, row)
@@ -138,8 +146,9 @@ def _require_same(
     round: int,
     settings: Mapping[str, Any],
     inputs: tuple[tuple[str, str], ...],
+    defaults: Mapping[str, Any],
 ) -> None:
-    old = {"kind": row.kind, "round": row.round, "settings": row.settings}
+    old = {"kind": row.kind, "round": row.round, "settings": _completed(row.settings, settings, defaults)}
     new = {"kind": kind, "round": round, "settings": settings}
     lines = [] if hash_json(old) == hash_json(new) else differing_keys(old, new)
     held = _inputs(session, row.id)
@@ -154,6 +163,17 @@ def _require_same(
             f"run {row.id!r} was started with other settings than now:\n    " + "\n    ".join(lines),
             "Set them back to continue it, or begin in a new workspace.",
         )
+
+
+def _completed(old: Mapping[str, Any], new: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of then, with the defaults of those that have come since."""
+    found = dict(old)
+    for name in new.keys() & defaults.keys():
+        if name not in old:
+            found[name] = defaults[name]
+        elif all(isinstance(each, Mapping) for each in (old[name], new[name], defaults[name])):
+            found[name] = _completed(old[name], new[name], defaults[name])
+    return found
 
 
 def _inputs(session: Session, run_id: str) -> tuple[tuple[str, str], ...]:

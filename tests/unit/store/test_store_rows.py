@@ -153,6 +153,19 @@ def test_a_run_is_taken_up_with_the_same_settings_only(store: Store) -> None:
     assert get_run(store, "round1-x") is None
 
 
+def test_settings_that_have_come_since_a_run_was_started_count_as_their_defaults(store: Store) -> None:
+    start_run(store, "old", "rl", 1, {"rl": {"lr": 1e-5}, "seed": 0})
+    now = {"rl": {"lr": 1e-5, "warmup": 0}, "seed": 0, "sampling": {"generator": "local"}}
+    defaults = {**now, "rl": {"lr": 3e-4, "warmup": 0}}
+    assert start_run(store, "old", "rl", 1, now, defaults=defaults).id == "old"
+    other = {**now, "sampling": {"generator": "vllm"}, "rl": {"lr": 3e-4, "warmup": 0}}
+    with pytest.raises(WorkspaceError) as caught:
+        start_run(store, "old", "rl", 1, other, defaults=defaults)
+    said = str(caught.value)
+    assert "settings.rl.lr: 1e-05 -> 0.0003" in said and 'settings.sampling.generator: "local" -> "vllm"' in said
+    assert "warmup" not in said
+
+
 def test_a_run_ends_once_and_a_failed_one_is_taken_up(store: Store) -> None:
     start_run(store, "a", "sft", 0, {})
     start_run(store, "b", "rl", 1, {})
