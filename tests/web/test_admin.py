@@ -261,7 +261,7 @@ def test_gold_from_judged_tasks(lived_in: House) -> None:
 
 def test_what_arms_saved_is_on_the_page(lived_in: House) -> None:
     owner, store = lived_in("owner"), lived_in.service.store
-    assert "What choosing whom to ask" not in until_measured(owner, "/quality")
+    assert "What choosing the tasks" not in until_measured(owner, "/quality")
     start_run(store, "round2-reward", "reward", 2, {})
     saving = {"ratio": 0.694, "low": 0.51, "high": 0.85, "target": 0.7, "clipped": 0.25}
     few = "too few tasks that people ordered (3 uncertainty)"

@@ -1,4 +1,4 @@
-"""What choosing whom to ask about has saved, told from the judgements themselves.
+"""What choosing the tasks that people judge has saved, told from the judgements themselves.
 
 Tasks that an arm chose and tasks left to chance are each learnt from, more and more of them, by a logistic model of the
 completions' features, and held-out tasks say how well. An arm saves labels where fewer of its tasks teach as much. The
