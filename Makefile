@@ -36,6 +36,7 @@ help:
 	test -x $(BIN)/python || $(PY) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	-$(BIN)/assent doctor  # says what is not in order, and compiles the kernels
 	touch $@
 
 demo: .venv/.installed

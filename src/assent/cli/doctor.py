@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assent.cli import doctor_machine as machine
+from assent.cli.doctor_kernels import check_kernels
 from assent.cli.doctor_workspace import check_workspace
 from assent.cli.findings import Finding, examined
 from assent.store import Workspace
@@ -33,6 +34,7 @@ def diagnose(folder: Path | None = None, workspace: Path | None = None) -> list[
         "device": machine.check_device,
         "bfloat16": machine.check_bfloat16,
         "threads": machine.check_openmp,
+        "kernels": check_kernels,
         "memory": machine.check_memory,
         "disk": partial(machine.check_disk, place),
         "sqlite": partial(machine.check_sqlite, place),

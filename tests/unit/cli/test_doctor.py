@@ -41,7 +41,7 @@ def test_this_machine_is_in_order(workspace: Workspace) -> None:
     findings = diagnose(workspace=workspace.path)
     assert [(finding.name, finding.detail) for finding in findings if finding.status == "fail"] == []
     assert exit_code(findings) == 0
-    assert {"python", "packages", "device", "bfloat16", "disk", "sqlite", "database", "artifacts"} <= {
+    assert {"python", "packages", "device", "bfloat16", "kernels", "disk", "sqlite", "database", "artifacts"} <= {
         finding.name for finding in findings
     }
     json.dumps([asdict(finding) for finding in findings])
