@@ -1,4 +1,4 @@
-"""What choosing whom to ask about saves, measured: labels that an arm needs for the accuracy that chance reaches."""
+"""What choosing the tasks saves, measured: labels that an arm needs for the accuracy that chance reaches."""
 
 from __future__ import annotations
 
