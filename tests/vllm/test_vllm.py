@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ from assent.rollouts import vllm as ours
 from assent.rollouts.local import LocalGenerator
 from assent.rollouts.vllm import VLLMGenerator
 from assent.training.loop import read_metrics
-from assent.types.errors import ModelError
+from assent.types.errors import ModelError, SettingsError
 from assent.types.protocols import SamplingParams
 from assent.types.rollout import FinishReason, Generation, GenerationRequest
 from tests.checkpoints import CONTEXT, SHAPES, Shape, build_checkpoint
@@ -138,6 +140,26 @@ def test_weights_that_do_not_arrive_are_noticed(checkpoint: Built, monkeypatch: 
         generator.generate(REQUESTS, SamplingParams(1.0, 4), 1)
 
 
+def test_a_call_that_was_stopped_leaves_nothing_to_the_next(checkpoint: Built) -> None:
+    model = load_causal_lm(checkpoint("llama")).eval()
+    whole = VLLMGenerator(model, [], lambda: "v", 2).generate(REQUESTS, SamplingParams(1.0, 8), 1)
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        VLLMGenerator(model, [], lambda: "v", 2, stop).generate(REQUESTS, SamplingParams(1.0, 8), 5)
+    again = VLLMGenerator(model, [], lambda: "v", 2).generate(REQUESTS, SamplingParams(1.0, 8), 1)
+    assert [each.token_ids for each in again] == [each.token_ids for each in whole]
+
+
+def test_a_temperature_that_vllm_would_raise_is_refused(checkpoint: Built) -> None:
+    model = load_causal_lm(checkpoint("llama")).eval()
+    with pytest.raises(SettingsError, match=r"sampling\.temperature is 0\.001"):
+        VLLMGenerator(model, [], lambda: "v").generate(REQUESTS, SamplingParams(0.001, 8), 1)
+
+
 def test_a_model_that_vllm_cannot_run_is_named(tmp_path: Path) -> None:
     model = load_causal_lm(build_checkpoint(tmp_path / "narrow", "llama")).eval()
     with pytest.raises(ModelError, match=r"vLLM cannot run this LlamaForCausalLM: .*head_dim=16"):
@@ -146,9 +168,12 @@ def test_a_model_that_vllm_cannot_run_is_named(tmp_path: Path) -> None:
 
 def test_it_leaves_the_random_numbers_and_the_model_as_they_were(checkpoint: Built) -> None:
     model = load_causal_lm(checkpoint("gpt2")).train()
-    before = torch.random.get_rng_state()
+    before, plain, arrays = torch.random.get_rng_state(), random.getstate(), np.random.get_state()
+    setting = torch.set_num_threads
     VLLMGenerator(model, [0], lambda: "v", batch_size=3).generate(REQUESTS, SamplingParams(1.0, 4), 1)
     assert torch.equal(before, torch.random.get_rng_state())
+    assert random.getstate() == plain and np.array_equal(np.random.get_state()[1], arrays[1])  # type: ignore[index]
+    assert torch.set_num_threads is setting
     assert model.training
 
 

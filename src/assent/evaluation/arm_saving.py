@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from assent.evaluation.label_saving import LabelSaving, labels_needed
 
 Floats = NDArray[np.float64]
-Task = Floats  # [P, D]: of each pair that people ordered, the features of the better one less those of the other
+Task = Floats  # [P, D]: of each pair that people ordered, the features of the better one less those of the other;
+# no pair where they called all alike: it cost a label all the same
 
 FEWEST = 16  # tasks of a kind, below which a curve says nothing
 _DIRECTIONS = 24  # in which features differ most; more could not be told from so few labels
@@ -27,10 +28,10 @@ _REPEATS = 3  # orders in which the tasks of a resample are learnt
 def arm_savings(
     tasks: Mapping[str, Sequence[Task]], held_out: Sequence[Task], seed: int, resamples: int = 200
 ) -> dict[str, LabelSaving | str]:
-    """Labels that each arm but `random` needs over those that chance needs, for what half of the labels teach.
+    """Labels that each arm but `random` needs over those that chance needs, for what half of chance's labels teach.
 
-    Curves are measured up to the number of tasks that both kinds have, so no ratio lies outside 1/4 to 2. The 95 %
-    interval resamples tasks of both kinds and held-out tasks.
+    Curves are measured up to the number of tasks that both kinds have, with as many of each; both are made to rise. The
+    95 % interval resamples tasks of both kinds and held-out tasks.
 
     Args:
         tasks: arm -> the tasks it chose; `random` among them.
@@ -42,12 +43,16 @@ def arm_savings(
     everything = [task for group in (*tasks.values(), held_out) for task in group if len(task)]
     if not everything:
         return {arm: "nobody preferred anything" for arm in tasks if arm != "random"}
-    project = _directions(np.concatenate(everything))
-    kinds = {arm: [task @ project for task in group if len(task)] for arm, group in tasks.items()}
+    differences = np.concatenate(everything)
+    if not np.isfinite(differences).all():
+        return {arm: "the reward model gave features that are not finite" for arm in tasks if arm != "random"}
+    project = _directions(differences)
+    kinds = {arm: [task @ project for task in group] for arm, group in tasks.items()}
     known = [task @ project for task in held_out if len(task)]
     found: dict[str, LabelSaving | str] = {}
     for arm in sorted(kinds.keys() - {"random"}):
-        counts = {"random": len(kinds.get("random", [])), arm: len(kinds[arm]), "held out": len(known)}
+        counts = {name: sum(map(bool, map(len, kinds.get(name, ())))) for name in ("random", arm)}
+        counts["held out"] = len(known)
         few = [f"{count} {name}" for name, count in counts.items() if count < FEWEST]
         if few:
             found[arm] = f"too few tasks that people ordered ({', '.join(few)}; {FEWEST} of each are needed)"
@@ -58,14 +63,15 @@ def arm_savings(
 
 def _saving(
     plain: list[Task], chosen: list[Task], known: list[Task], rng: np.random.Generator, resamples: int
-) -> LabelSaving:
+) -> LabelSaving | str:
     whole = min(len(plain), len(chosen))
     sizes = [max(1, whole // part) for part in _PARTS]
     curves = np.zeros((resamples, 2, len(sizes)))
     for row in range(resamples):
         judged = np.concatenate([known[i] for i in rng.integers(len(known), size=len(known))])
         for side, group in enumerate((plain, chosen)):
-            drawn = [group[i] for i in rng.integers(len(group), size=len(group))]
+            as_many = rng.permutation(len(group))[:whole]  # of both: a resample of fewer tasks repeats more of them
+            drawn = [group[i] for i in as_many[rng.integers(whole, size=whole)]]
             for _ in range(_REPEATS):
                 order = rng.permutation(len(drawn))
                 for place, size in enumerate(sizes):
@@ -76,8 +82,13 @@ def _saving(
     def ratio(rows: Floats) -> tuple[float, bool, float]:
         target = float(rows[0, -2])  # what half of the tasks that were left to chance teach
         needed, inside = labels_needed(sizes, rows[1].tolist(), target)
-        return needed / sizes[-2], inside, target
+        return needed / labels_needed(sizes, rows[0].tolist(), target)[0], inside, target
 
+    plainly = curves[:, 0].mean(axis=0)
+    if not plainly[-1] > plainly[0]:
+        return (
+            f"{whole} tasks left to chance teach no more than {sizes[0]} do ({plainly[-1]:.1%} of held-out pairs right)"
+        )
     drawn_ratios = [ratio(rows) for rows in curves]
     low, high = np.quantile([each[0] for each in drawn_ratios], (0.025, 0.975))
     value, _, target = ratio(curves.mean(axis=0))

@@ -39,9 +39,11 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_TRIED = 4  # tokens that are compared
-_NEAR = {"float32": 1e-3, "bfloat16": 0.1}  # nats; a stale head is off by half a nat
+_TRIED = 16  # tokens that are compared
+_NEAR = {"float32": 1e-3, "bfloat16": 0.2}  # nats on average; a stale head is off by half a nat
+_COLDEST = 0.01  # vLLM raises lower temperatures to this one
 _GIB = 2**30
+_CACHE_ASKED_FOR = "VLLM_CPU_KVCACHE_SPACE" in os.environ
 
 
 def require_vllm() -> None:
@@ -103,7 +105,13 @@ class VLLMGenerator:
         Raises:
             ValueError: an empty prompt, or one that leaves no room for a single token.
             ModelError: vLLM cannot run this model, or does not say the same as it.
+            SettingsError: a temperature that vLLM would not keep to.
         """
+        if not sampling.greedy and sampling.temperature < _COLDEST:
+            raise SettingsError(
+                f"sampling.temperature is {sampling.temperature}, and vLLM writes at {_COLDEST} or more",
+                'raise it, or take sampling.generator = "local"',
+            )
         asked = []
         for index, request in enumerate(requests):
             room = room_behind(index, request.prompt_ids, self._context)
@@ -160,13 +168,13 @@ class _Engine:
         with torch.no_grad():
             weights = plain_weights(self._model).items()
             named = [(name, weight) for name, weight in weights if not (tied and name == "lm_head.weight")]
-            engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(named)})
-        engine.apply_model(_lay_out_heads)
-        with self._named():
-            gap = self._gap()
+            with self._named():
+                engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(named)})
+                engine.apply_model(_lay_out_heads)
+                gap = self._gap()
         if not gap <= _NEAR[self._dtype]:
             raise ModelError(
-                f"vLLM does not say the same as {type(base_model(self._model)).__name__}: log-probabilities lie up to "
+                f"vLLM does not say the same as {type(base_model(self._model)).__name__}: log-probabilities lie "
                 f"{gap:.3g} nats apart",
                 'sampling.generator = "local"',
             )
@@ -193,14 +201,18 @@ class _Engine:
             )
             engine.add_request(str(place), {"prompt_token_ids": list(row.prompt)}, params)
         finished = 0
-        while engine.has_unfinished_requests():
-            for output in engine.step():
-                if output.finished:
-                    found, row = output.outputs[0], rows[int(output.request_id)]
-                    row.tokens = list(found.token_ids)
-                    row.logprobs = [at[token].logprob for at, token in zip(found.logprobs, row.tokens, strict=True)]
-                    finished += 1
-            tell(finished, len(rows))
+        try:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    if output.finished:
+                        found, row = output.outputs[0], rows[int(output.request_id)]
+                        row.tokens = list(found.token_ids)
+                        row.logprobs = [at[token].logprob for at, token in zip(found.logprobs, row.tokens, strict=True)]
+                        finished += 1
+                tell(finished, len(rows))
+        except BaseException:
+            _end()  # what is half written must not be given to those who ask next
+            raise
 
     def _llm(self) -> Any:
         made_for = (self._shape(), self._context, self._batch_size, self._dtype, self._memory)
@@ -215,14 +227,14 @@ class _Engine:
     def _begun(self) -> Any:
         base = base_model(self._model)
         on_cpu = next(base.parameters()).device.type == "cpu"
-        if on_cpu:
-            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(self._cache_gib()))
+        if on_cpu and not _CACHE_ASKED_FOR:
+            os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(self._cache_gib())
         config = copy.deepcopy(base.config)
         config.architectures = [type(base).__name__]
         config.dtype = self._dtype
         with tempfile.TemporaryDirectory(prefix="assent-vllm-") as folder:
             config.save_pretrained(folder)
-            with self._named(), _unseen("llvmlite.binding.ffi"):
+            with self._named(), _unseen("llvmlite.binding.ffi"), _threads_kept():
                 return self._vllm.LLM(
                     model=folder,
                     skip_tokenizer_init=True,
@@ -258,7 +270,7 @@ class _Engine:
 
     @torch.no_grad()
     def _gap(self) -> float:
-        """The largest difference in nats between vLLM's log-probabilities of what it writes and the model's own."""
+        """The mean difference in nats between vLLM's log-probabilities of what it writes and the model's own."""
         base = base_model(self._model)
         tokens = base.get_input_embeddings().weight.shape[0]
         prompt = [number % tokens for number in range(1, 6)][: max(1, self._context - _TRIED)]
@@ -270,7 +282,7 @@ class _Engine:
         logits: Tensor = self._model(input_ids=ids, use_cache=False).logits[0].float()
         self._model.train(was)
         exact = logits.log_softmax(-1)[len(prompt) - 1 : -1].gather(-1, ids[0, len(prompt) :, None])[:, 0]
-        return float((exact.cpu() - torch.tensor(row.logprobs)).abs().max())
+        return float((exact.cpu() - torch.tensor(row.logprobs)).abs().mean())
 
 
 def _lay_out_heads(model: nn.Module) -> None:
@@ -283,13 +295,11 @@ def _lay_out_heads(model: nn.Module) -> None:
 
 
 def _end() -> None:
-    """Let go of the engine that there is, and of its memory."""
-    if _Engine._made is None:
-        return
-    engine = _Engine._made[1]
-    _Engine._made = None
-    engine.llm_engine.engine_core.shutdown()
-    del engine
+    """Let go of the engine that there is, or of what there is of one, and of its memory."""
+    made, _Engine._made = _Engine._made, None
+    if made is not None:
+        made[1].llm_engine.engine_core.shutdown()
+    del made
     from vllm.distributed import cleanup_dist_env_and_memory
 
     cleanup_dist_env_and_memory()
@@ -304,6 +314,16 @@ def _unseen(name: str) -> Iterator[None]:
     finally:
         if module is not None:
             sys.modules[name] = module
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """On a CPU vLLM puts a function that does nothing in the place of the one that sets torch's threads."""
+    setting = torch.set_num_threads
+    try:
+        yield
+    finally:
+        torch.set_num_threads = setting
 
 
 @contextmanager

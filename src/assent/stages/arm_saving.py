@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from assent.evaluation import LabelSaving, arm_savings
-from assent.rewards.ensemble import EnsembleScorer
-from assent.rewards.scorer import RewardModelScorer, Scorer
+from assent.rewards.scorer import RewardModelScorer
 from assent.stages.project import Project
 from assent.stages.reward_labels import read_rankings, texts_of
 from assent.stages.sample import sample_run
@@ -18,18 +17,17 @@ from assent.store import get_tasks
 from assent.types.feedback import Ranking
 
 
-def savings_of_arms(project: Project, round: int, before: Scorer) -> dict[str, Any]:
+def savings_of_arms(project: Project, round: int, before: Callable[[], RewardModelScorer]) -> dict[str, Any]:
     """For each arm that chose tasks of this round: labels needed over those of chance, or the reason for none.
 
     Args:
-        before: the reward model that the arms asked.
+        before: loads the reward model that the arms asked, or the first of its members.
     """
     run_id = sample_run(round)
     arms = arms_of_tasks(project.store, run_id)
     if set(arms.values()) <= {"random"}:
         return {}
-    member = before.members[0] if isinstance(before, EnsembleScorer) else before
-    assert isinstance(member, RewardModelScorer)
+    member = before()
     asked = get_tasks(project.store, run_id, "train")
     arm_of = {frozenset(each.task.completion_ids): arms[each.id] for each in asked}
     given = [each for each in read_rankings(project, round, "train", first=round) if _key(each) in arm_of]
@@ -41,7 +39,10 @@ def savings_of_arms(project: Project, round: int, before: Scorer) -> dict[str, A
     tasks: dict[str, list[Any]] = {arm: [] for arm in sorted(set(arms.values()))}
     for ranking in given:
         tasks[arm_of[_key(ranking)]].append(_differences(ranking, features))
-    known = [_differences(ranking, features) for ranking in held_out]
+    by_task: dict[frozenset[int], list[Any]] = {}
+    for ranking in held_out:  # several people judge one
+        by_task.setdefault(_key(ranking), []).append(_differences(ranking, features))
+    known = [np.concatenate(each) for each in by_task.values()]
     found = arm_savings(tasks, known, project.seed("arms", "saving", round))
     counts = {arm: len(group) for arm, group in tasks.items()}
     for arm, saving in found.items():

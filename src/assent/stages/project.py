@@ -29,6 +29,7 @@ from assent.store import (
     artifact_id,
     atomic_dir,
     get_artifact,
+    get_run,
     hash_folder,
     register_artifact,
     start_run,
@@ -207,7 +208,8 @@ class Project:
         """
         raise_if_stopped("all finished stages are saved")
         wanted = set(sections) | {"seed", "task"}
-        if "sampling" in wanted and self.settings.sampling.generator == "vllm":
+        before = get_run(self.store, run_id)
+        if "sampling" in wanted and self.settings.sampling.generator == "vllm" and not (before and before.done):
             require_vllm()
         settings = self.settings.model_dump(mode="json", include=wanted)
         given = {name: getattr(self.settings, name) for name in wanted}

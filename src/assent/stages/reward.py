@@ -54,7 +54,7 @@ def train_reward(project: Project, round: int, reference: str, run_id: str | Non
 
     card = _card(course, outcomes)
     asked = None if settings.of_samples or settings.dataset is not None else _asked_by_arms(project, round)
-    if asked is not None and (found := savings_of_arms(project, round, load_scorer(project, asked))):
+    if asked is not None and (found := savings_of_arms(project, round, lambda: _members(project, asked, {})[0])):
         card["arms"] = found
     name = project.keep("reward", run_id, write, card, parents=[previous or reference, dataset])
     finish_run(project.store, run_id, {"reward": name, **card})
