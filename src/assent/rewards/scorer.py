@@ -17,6 +17,8 @@ from assent.models.scalar import hidden_states, score_sequences
 from assent.types.errors import UnhealthyRewardError
 from assent.types.messages import Prompt
 
+_LARGEST = 1e15  # of a score; its square, and a batch's sum of those, still fit into fp32
+
 
 class Scorer(Protocol):
     """One finite score per completion, in reward units."""
@@ -67,6 +69,11 @@ class CallableScorer:
             raise UnhealthyRewardError(
                 f"{self._name} gave {value!r} for the completion {completion[:80]!r}",
                 "every score must be a finite number: catch the case in the function",
+            )
+        if abs(number) > _LARGEST:
+            raise UnhealthyRewardError(
+                f"{self._name} gave {value!r} for the completion {completion[:80]!r}",
+                f"scores beyond {_LARGEST:g} cannot be squared and summed: scale them down",
             )
         return number
 

@@ -126,3 +126,11 @@ def raising(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
 def test_a_callable_that_gives_no_scores_is_named(function: Callable[..., Any], message: str) -> None:
     with pytest.raises(UnhealthyRewardError, match=message):
         CallableScorer(function, "mine:bad").score(PROMPTS, TEXTS)
+
+
+@pytest.mark.parametrize("score", [1e16, -1e308])
+def test_a_score_that_overflows_when_squared_is_refused(score: float) -> None:
+    scorer = CallableScorer(lambda prompts, completions: [score], "own:huge")
+    with pytest.raises(UnhealthyRewardError, match=r"own:huge gave .* for the completion 'x'") as raised:
+        scorer.score([user_prompt("a")], ["x"])
+    assert "scale them down" in raised.value.hint
