@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,10 @@ def _key(ranking: Ranking) -> frozenset[int]:
 
 def _differences(ranking: Ranking, features: dict[int, Any]) -> Any:
     """Better less worse, a row for each pair that was not called equal."""
-    ids: Sequence[int] = ranking.completion_ids
     size = len(next(iter(features.values())))
     rows = [
-        features[ids[i]] - features[ids[j]]
-        for i in range(len(ids))
-        for j in range(len(ids))
-        if ranking.ranks[i] < ranking.ranks[j]
+        (2.0 * each.preference - 1.0) * (features[each.first_id] - features[each.second_id])
+        for each in ranking.comparisons()
+        if each.preference != 0.5
     ]
     return np.array(rows).reshape(len(rows), size)
