@@ -108,6 +108,22 @@ def test_the_perplexity_of_texts_is_measured_beside_games(two: tuple[Path, Path]
         assert read_metrics(two[0] / "runs" / name)[0]["heldout_perplexity"] > 1.0
 
 
+def test_the_best_that_was_measured_is_kept(two: tuple[Path, Path]) -> None:
+    words = ["rl", "--run", "best", "--rl.keep", "best", "--rl.evaluate-every", "1", "--rl.steps", "4"]
+    fast = ["--algorithm.learning-rate", "0.05", "--algorithm.stop-epoch-kl", "none", "--algorithm.kl-coef", "0.1"]
+    done = assent(*words, *fast, "--json", cwd=two[0])
+    assert done.code == 0, done.err
+    with Workspace.open(two[0]).open_store() as store:
+        card = get_artifact(store, done.json["policy"]).card
+    rows = read_metrics(two[0] / "runs" / "best")[1:]
+    worth = {row["step"] - 1: row["heldout_proxy"] - 0.1 * row["heldout_kl"] for row in rows}
+    assert 1 <= card["kept_step"] <= 4 and card["steps"] == 4
+    assert f"those after step {card['kept_step']} of 4 are kept" in done.err
+    assert card["proxy"] - 0.1 * card["kl"] >= max(worth.values())
+    if card["kept_step"] < 4:
+        assert card["proxy"] == rows[card["kept_step"] - 1]["heldout_proxy"]
+
+
 def test_more_games_of_each_seed_are_compared(two: tuple[Path, Path]) -> None:
     done = assent("rl", "--run", "more", "--rl.steps", "1", cwd=two[0])
     assert done.code == 0, done.err

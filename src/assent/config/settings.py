@@ -147,6 +147,12 @@ class RLSettings(Section):
     samples_per_prompt: int = Field(1, ge=1)
     evaluate_every: int = Field(10, ge=1, description="steps between measurements on held-out prompts")
     evaluate_prompts: int = Field(64, ge=1)
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="the weights after the last step; or, of all that were measured every evaluate_every steps and at"
+        " the end, the best: fewest games lost in the environment's examination, else the highest held-out reward less"
+        " its KL penalty",
+    )
     checkpoint_every: int = Field(5, ge=1, description="steps")
     max_nonfinite_steps: int = Field(3, ge=1, description="skipped steps in a row before a roll-back, then a halt")
     temperature_from: float | None = Field(

@@ -68,7 +68,8 @@ def missing() -> str | None:
     if not _found:
         try:
             for name in ("layers", "seen", "vocabulary", "writing"):
-                import_module(f"assent.kernels.{name}")
+                module = import_module(f"assent.kernels.{name}")
+                import_module("assent.kernels.elsewhere").compile_elsewhere(module)
             _found.append(None)
         except (ImportError, RuntimeError) as error:  # no Numba, one that does not fit NumPy, or nowhere to keep code
             _found.append(str(error))

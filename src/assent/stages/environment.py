@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assent.data.chat import ChatFormat
@@ -13,6 +13,8 @@ from assent.stages.project import Project
 from assent.types.protocols import ExaminedEnvironment, Generator, TwoPlayerEnvironment
 from assent.types.rollout import Rollout
 from assent.types.seeds import derive_seed
+
+PAID, LOST = "_mean", "_lost_games"  # after the name of an examination's part
 
 
 def games_of(
@@ -66,11 +68,21 @@ def examine(project: Project, games: Games) -> dict[str, float]:
         rollouts = games.play_these(each, range(len(each)), sampling, derive_seed(0, part))
         scores = [rollout.score or 0.0 for rollout in rollouts]
         figures |= {
-            f"{part}_mean": sum(scores) / len(scores),
+            f"{part}{PAID}": sum(scores) / len(scores),
             f"{part}_won": sum(score > 0 for score in scores) / len(scores),
-            f"{part}_lost_games": float(sum(score < 0 for score in scores)),
+            f"{part}{LOST}": float(sum(score < 0 for score in scores)),
         }
     return figures
+
+
+def standing(figures: Mapping[str, float]) -> tuple[float, float] | None:
+    """What `examine` said in two numbers, higher is better: minus the games lost, and the means of all parts added up.
+
+    None if there was no examination.
+    """
+    lost = [value for name, value in figures.items() if name.endswith(LOST)]
+    paid = [value for name, value in figures.items() if name.endswith(PAID)]
+    return (-sum(lost), sum(paid)) if lost else None
 
 
 def play_as(project: Project, artifact: str, opponent: str, count: int, samples: int = 1) -> list[Rollout]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from assent.models.scalar import load_scalar_model, member_folders
 from assent.models.value import value_from_reward
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
-from assent.stages.environment import against, describe_play, examine, games_of, held_out_games
+from assent.stages.environment import against, describe_play, examine, games_of, held_out_games, standing
 from assent.stages.generator import generator_of
 from assent.stages.mixed import exploration, held_out_texts, mixtures_of, passes, watch_of
 from assent.stages.project import Project
@@ -32,6 +33,7 @@ from assent.training.experience import rollout_batch
 from assent.training.language_model import mean_nll
 from assent.training.loop import LoopSettings, read_metrics, run_steps
 from assent.training.rl import RLParts, RLTraining
+from assent.training.snapshot import Best
 from assent.types.messages import Prompt
 from assent.types.rollout import Rollout
 
@@ -64,6 +66,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     if run.done:
         return str(run.result["policy"])
     parts, version = _parts(project, start, algorithm, run_id)
+    best = Best(parts.policy.model, partial(_worth, kl_coef=algorithm.kl_coef)) if rl.keep == "best" else None
     training = RLTraining(
         parts,
         rl,
@@ -72,6 +75,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         project.seed(run_id),
         project.settings.compute,
         evaluate := _evaluation(project, parts, rl, start.policy),
+        best,
     )
     version.training = training
     loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
@@ -84,6 +88,8 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     )
     training.settle()
     final = evaluate(rl.steps)
+    if best is not None:
+        final = _keep_best(project, best, len(read_metrics(project.run_dir(run_id))), final)
     _tell_bounds(project, training, final)
 
     def write(folder: Path) -> None:
@@ -91,11 +97,28 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         parts.chat.tokenizer.save_pretrained(folder)
 
     parents = list(dict.fromkeys(inputs.values()))
-    card = {"steps": len(read_metrics(project.run_dir(run_id))), "algorithm": algorithm.type, **final}
+    kept = {} if best is None else {"kept_step": best.step}
+    card = {"steps": len(read_metrics(project.run_dir(run_id))), **kept, "algorithm": algorithm.type, **final}
     name = project.keep(kind, run_id, write, card, parents)
     finish_run(project.store, run_id, {"policy": name, "heldout": final})
     project.tidy(run_id)
     return name
+
+
+def _worth(figures: Mapping[str, float], kl_coef: float) -> tuple[float, ...]:
+    """By an examination, fewest games lost, then most paid; without one the held-out reward less its KL penalty."""
+    if (examined := standing(figures)) is not None:
+        return examined
+    return (figures["proxy"] - kl_coef * figures["kl"],)
+
+
+def _keep_best(project: Project, best: Best, step: int, last: dict[str, float]) -> dict[str, float]:
+    """Puts the best weights that were measured in place of the last, and returns what was measured of them."""
+    best.consider(step, last)
+    if not best.put_back():
+        return last
+    project.progress.say(f"rl.keep: of the weights that were measured those after step {best.step} of {step} are kept")
+    return best.figures
 
 
 def _tell_bounds(project: Project, training: RLTraining, final: dict[str, float]) -> None:

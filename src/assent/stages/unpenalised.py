@@ -38,7 +38,7 @@ def without_penalty(settings: Settings) -> Settings:
     """
     held = settings.model_dump()
     held["algorithm"] |= {"kl_coef": 0.0, "kl_target": None, "kl_budget": None}
-    held["rl"] |= {"steps": settings.loop.unpenalised_steps}
+    held["rl"] |= {"steps": settings.loop.unpenalised_steps, "keep": "last"}
     try:
         return Settings.model_validate(held)
     except ValidationError as error:

@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 
 from assent.config.algorithm import OnPolicySettings
-from assent.training.checkpoint import restore_tensors, trainable_tensors
+from assent.training.snapshot import Snapshot
 
 RISE = 2.0  # of β, with each step past the budget (Schulman et al. 2017, section 4, which also halves it again)
 CALM = 1.5  # below the budget over this, β falls back (the same)
@@ -29,9 +29,8 @@ class KLBudget:
         self.limit = settings.kl_budget
         self.least, self.most = settings.kl_coef, HIGHEST * settings.kl_coef
         self.stops = self.limit is not None and settings.kl_budget_action == "stop"
-        self.model = model
         self.ended = False
-        self._within: dict[str, Tensor] = {}
+        self._within = Snapshot("within", model)
 
     def passed(self, kl: float) -> bool:
         """True if a policy of this KL is past the budget."""
@@ -58,10 +57,10 @@ class KLBudget:
         if not self.stops:
             return
         if not self.passed(kl):
-            self._within = {name: value.detach().clone() for name, value in self._weights().items()}
+            self._within.take()
             return
         if self._within:
-            restore_tensors("policy", self.model, self._within)
+            self._within.put_back()
         self.ended = True
 
     @property
@@ -71,13 +70,9 @@ class KLBudget:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights kept, for a checkpoint."""
-        return {f"within_{name}": value for name, value in self._within.items()}
+        return self._within.tensors()
 
     def restore(self, tensors: dict[str, Tensor], ended: bool) -> None:
         """The inverse of `tensors`."""
-        kept = {name.removeprefix("within_"): value for name, value in tensors.items() if name.startswith("within_")}
-        self._within = {name: value.to(self._weights()[name].device) for name, value in kept.items()}
+        self._within.restore(tensors)
         self.ended = ended
-
-    def _weights(self) -> dict[str, Tensor]:
-        return trainable_tensors("policy", self.model)

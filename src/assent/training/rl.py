@@ -29,6 +29,7 @@ from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
 from assent.training.precision import fast_products
+from assent.training.snapshot import Best
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
 from assent.types.rollout import Rollout
@@ -61,6 +62,7 @@ class RLTraining:
     Args:
         evaluate: called every `evaluate_every` steps (and before the first), gives figures on held-out prompts that
             are logged and never trained on.
+        best: is told what is measured, from the first update on.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class RLTraining:
         seed: int,
         compute: ComputeSettings,
         evaluate: Callable[[int], dict[str, float]] | None = None,
+        best: Best | None = None,
     ) -> None:
         self.parts = parts
         self.settings = settings
@@ -80,6 +83,7 @@ class RLTraining:
         self.seed = seed
         self.compute = compute
         self.evaluate = evaluate
+        self.best = best
         self.kl_coef = algorithm.kl_coef
         self.updates = 0
         self.constraint = Constraint(algorithm)
@@ -111,9 +115,10 @@ class RLTraining:
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
         """Sample with the current policy, score, and update."""
-        held_out = {}
+        found = {}
         if self.evaluate is not None and index % self.settings.evaluate_every == 0:
-            held_out = {f"heldout_{name}": value for name, value in self.evaluate(index).items()}
+            found = self.evaluate(index)
+        held_out = {f"heldout_{name}": value for name, value in found.items()}
         rollouts = self._sample(index, attempt)
         p = self.parts
         scores = self._scores(rollouts, index)
@@ -129,6 +134,8 @@ class RLTraining:
         self.budget.keep_or_end(kl)
         if self.budget.ended:
             return {**metrics, "updates": float(self.updates)}
+        if self.best is not None and found and index > 0:
+            self.best.consider(index, found)
         update = self._update(measured, targets, index, attempt)
         if update.get("skipped"):
             return {**update, **held_out}
@@ -159,15 +166,18 @@ class RLTraining:
             state |= self.value_optimiser.tensors("value_adam")
         if self.parts.opponent is not None:
             state |= trainable_tensors("opponent", self.parts.opponent)
+        if self.best is not None:
+            state |= self.best.tensors()
         return state | self.budget.tensors()
 
     def values(self) -> dict[str, Any]:
-        """The coefficients that move, the count of updates, and whether the KL budget has ended the run."""
+        """The coefficients that move, the count of updates, which weights were best, and whether the run has ended."""
         return {
             "kl_coef": self.kl_coef,
             "cost_log_multiplier": self.constraint.log_multiplier,
             "updates": self.updates,
             "ended": self.budget.ended,
+            "best": None if self.best is None else self.best.values(),
         }
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -182,6 +192,8 @@ class RLTraining:
         self.kl_coef, self.updates = values["kl_coef"], values["updates"]
         self.constraint.log_multiplier = values["cost_log_multiplier"]
         self.budget.restore(tensors, values["ended"])
+        if self.best is not None:
+            self.best.restore(tensors, values["best"])
 
     def _sampling(self, index: int) -> SamplingParams:
         """How this step's rollouts are drawn: the temperature moves linearly where that is asked for."""

@@ -1,0 +1,97 @@
+"""Kernels are compiled in a process of their own, and every other one, the first as the hundredth, loads them.
+
+What Numba has compiled in parallel mode runs twice optimised where it is loaded from disk, and once where it was just
+compiled (0.68: the loops' own symbols are found in the process first). Sums are then rounded differently, and a run
+that was stopped would not go on to the same bits.
+"""
+
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+
+from numba import types
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
+
+_helpers = []
+
+
+class CompiledElsewhere:
+    """A dispatcher's cache on disk. What it lacks is asked of the helper, and read then.
+
+    Where there is no helper, nothing is found: Numba then compiles here.
+    """
+
+    def __init__(self, cache, kernel):
+        self._cache, self._kernel = cache, kernel
+
+    def __getattr__(self, name):
+        return getattr(self._cache, name)
+
+    def load_overload(self, signature, context):
+        """What is on disk for these types."""
+        found = self._cache.load_overload(signature, context)
+        if found is None and _ask(self._kernel, signature):
+            found = self._cache.load_overload(signature, context)
+        return found
+
+
+def compile_elsewhere(module):
+    """All kernels of a module that are kept on disk."""
+    for name, kernel in vars(module).items():
+        if isinstance(kernel, Dispatcher) and isinstance(kernel._cache, FunctionCache):
+            kernel._cache = CompiledElsewhere(kernel._cache, f"{module.__name__}.{name}")
+
+
+def _ask(kernel, signature):
+    """Whether the helper, which lives as long as this process, has compiled it."""
+    if not _helpers:
+        _helpers.append(
+            subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is not meant for it
+            )
+        )
+    try:
+        _helpers[0].stdin.write(json.dumps([kernel, [_told(kind) for kind in signature]]).encode() + b"\n")
+        _helpers[0].stdin.flush()
+        return _helpers[0].stdout.readline() == b"done\n"
+    except OSError:
+        return False
+
+
+def _told(kind):
+    """A type as JSON: a table's by what makes it, any other by its name."""
+    if isinstance(kind, types.Array):
+        return [str(kind.dtype), kind.ndim, kind.layout, not kind.mutable, kind.aligned]
+    return str(kind)
+
+
+def _kind(told):
+    """The inverse."""
+    if isinstance(told, str):
+        return getattr(types, told)
+    dtype, count, layout, readonly, aligned = told
+    return types.Array(_kind(dtype), count, layout, readonly=readonly, aligned=aligned)
+
+
+def _serve():
+    """One line a kernel, until nobody asks any more."""
+    for line in sys.stdin.buffer:
+        kernel, signature = json.loads(line)
+        file, _, name = kernel.rpartition(".")
+        getattr(import_module(file), name).compile(tuple(map(_kind, signature)))
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve()
