@@ -374,3 +374,14 @@ def test_a_read_only_workspace(small_disk: Path, tmp_path: Path, checkpoint: Che
     assert tree(workspace) == before and not (small_disk / "new").exists()
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert assent("loop", "--rounds", "1", cwd=workspace).code == 0
+
+
+def test_a_run_that_would_not_fit_into_memory_does_not_begin(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    place = make(tmp_path, checkpoint("llama"))
+    refused = assent("rl", "--run", "large", "--compute.memory", "0.0005", cwd=place)
+    assert refused.code == 2 and "MiB of memory beside the weights" in refused.err
+    assert "gradients and optimiser" in refused.err and "compute.memory" in refused.err
+    assert not (place / "runs" / "large" / "metrics.jsonl").exists()
+    done = assent("rl", "--run", "large", "--compute.memory", "8", cwd=place)
+    assert done.code == 0, done.err
+    assert "of memory beside the weights, of 8.0 GiB that are free" in done.out

@@ -118,7 +118,11 @@ def check_openmp() -> Finding:
 
 def check_memory() -> Finding:
     """Memory that is free to use, of the machine or of the container."""
-    free = _free_memory()
+    import torch
+
+    from assent.training.memory import free_memory
+
+    free = free_memory(torch.device("cpu"))
     if free is None:
         return Finding("memory", "ok", "unknown on this system")
     detail = f"{free / GIB:.1f} GiB free"
@@ -179,21 +183,3 @@ def _seconds_of_product(a: Tensor, b: Tensor, repeats: int = 5) -> float:
         float(product[0, 0])  # waits for a GPU
         best = min(best, time.perf_counter() - started)
     return best
-
-
-def _free_memory() -> int | None:
-    """Bytes: what the kernel calls available, or what a container's limit leaves, whichever is less."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        statistics = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())
-        if limit != "max":  # file pages count as used, but give way
-            free.append(int(limit) - used + int(statistics.get("inactive_file", 0)))
-    except (OSError, ValueError):
-        pass
-    return min(free) if free else None

@@ -212,6 +212,11 @@ class ComputeSettings(Section):
     """Memory and speed."""
 
     tokens_per_microbatch: int = Field(8192, ge=64, description="padded tokens in one forward and backward")
+    memory: float | None = Field(
+        None,
+        gt=0,
+        description="GiB that a run may take beside its weights, or it is refused; what is free if not given",
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; torch's own choice if not given")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(

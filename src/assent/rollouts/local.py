@@ -22,6 +22,7 @@ from assent.types.rollout import FinishReason, Generation, GenerationRequest
 
 COMPACT_BELOW = 0.8  # the batch is rebuilt when fewer than this share of its rows still write
 ADMIT_FROM = 0.125  # rows that wait come in when this share of the batch is free
+_LOGITS = 8  # bytes of each of a row's logits: as they come, and in fp32
 _AHEAD = 32  # columns beside the prompt that a slot has to begin with
 
 
@@ -100,6 +101,15 @@ class LocalGenerator:
             Generation(row.request, row.tokens, row.logprobs, row.reason or FinishReason.LENGTH, version)
             for row in rows
         ]
+
+    def memory(self, rows: int, tokens: int) -> int:
+        """Bytes that it takes for so many sequences of so many tokens: a cache, logits, and its copy of the weights."""
+        weight = next(self.model.parameters())
+        size = 2 if self._bf16 else weight.element_size()
+        config = self.model.config
+        rows = min(rows, self._batch_size)
+        copy = sum(2 * value.numel() for value in self.model.parameters()) if self._bf16 and not self._shadow else 0
+        return copy + rows * (tokens * _cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
 
     def _weights(self) -> Any:
         if not self._bf16:
@@ -215,6 +225,13 @@ class LocalGenerator:
                     row.reason = FinishReason.CONTEXT if full else FinishReason.LENGTH
             keep.append(row.reason is None)
         return keep
+
+
+def _cache_bytes(config: Any, size: int) -> int:
+    """Of one token's keys and values in all layers."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * int(config.num_hidden_layers) * int(heads) * int(width) * size
 
 
 def _closed_up(keep: Sequence[bool]) -> list[int]:

@@ -122,6 +122,10 @@ class VLLMGenerator:
         version = self.policy_version
         return [Generation(row.request, row.tokens, row.logprobs, self._reason(row), version) for row in asked]
 
+    def memory(self, rows: int, tokens: int) -> int:
+        """None beside the share that vLLM is given, and looks after itself."""
+        return 0
+
     def _reason(self, row: _Row) -> FinishReason:
         if row.tokens[-1] in self.stop_ids:
             return FinishReason.STOP

@@ -78,6 +78,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         best,
     )
     version.training = training
+    project.require_memory(run_id, training.memory())
     loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
     run_steps(
         training,

@@ -37,6 +37,7 @@ from assent.store import (
 )
 from assent.tasks import load_world
 from assent.training.interrupt import raise_if_stopped
+from assent.training.memory import Need, require_memory
 from assent.training.precision import choose_device
 from assent.types.errors import DataError, SettingsError, WorkspaceError
 from assent.types.feedback import CRITERIA, Marks
@@ -222,6 +223,14 @@ class Project:
         else:
             write_atomic(self.run_dir(run_id) / "settings.toml", dump_settings(self.settings))
         return run
+
+    def require_memory(self, name: str, need: Need) -> None:
+        """Say what a run will need of memory.
+
+        Raises:
+            SettingsError: it is more than is free, or than `compute.memory` allows.
+        """
+        require_memory(name, need, self.device, self.settings.compute.memory, self.progress)
 
     def run_dir(self, run_id: str) -> Path:
         """The run's folder."""

@@ -34,13 +34,24 @@ def save_checkpoint(
     older = sorted(folder.glob(f"{STOPPED}*"))
     name = f"{SCHEDULED if scheduled else STOPPED}{step:06d}"
     with atomic_dir(folder / name) as aside:
-        # A tied weight appears under two names; safetensors wants each name to own its memory.
-        owned = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-        save_file(owned, aside / "state.safetensors")
+        save_file(_owned(tensors), aside / "state.safetensors")
         manifest = {"step": step, "values": values, "sha256": _sha256(aside / "state.safetensors")}
         (aside / "state.json").write_text(json.dumps(manifest), encoding="utf-8")
     for old in [*sorted(folder.glob(f"{SCHEDULED}*"))[:-KEPT], *(path for path in older if path.name != name)]:
         shutil.rmtree(old)
+
+
+def _owned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each name with memory of its own, as safetensors wants it: of a tied weight there are copies."""
+    found: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        whole = tensor.detach().contiguous()
+        place = whole.untyped_storage().data_ptr()
+        alone = place not in taken and whole.untyped_storage().nbytes() == whole.nbytes
+        found[name] = whole if alone else whole.clone()
+        taken.add(place)
+    return found
 
 
 def load_checkpoint(folder: Path, scheduled_only: bool = False) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:

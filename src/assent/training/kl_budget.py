@@ -68,6 +68,10 @@ class KLBudget:
         """False if the policy that RL began with was past the budget already."""
         return bool(self._within)
 
+    def memory(self) -> int:
+        """Bytes of the weights kept."""
+        return self._within.memory() if self.stops else 0
+
     def tensors(self) -> dict[str, Tensor]:
         """The weights kept, for a checkpoint."""
         return self._within.tensors()

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from assent.config.settings import ComputeSettings, LanguageModelSettings
 from assent.functional import masked_sum
-from assent.functional.batching import make_batch, pack_stream, split_by_tokens
+from assent.functional.batching import TokenBatch, make_batch, pack_stream, split_by_tokens
 from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
+from assent.training.memory import Need, need_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_by_tokens
 from assent.training.precision import fast_products
@@ -61,6 +62,18 @@ class LanguageModelTraining:
         if norm is None:
             return {"skipped": 1.0}
         return {"loss": total, "grad_norm": norm, "learning_rate": s.learning_rate * share, "tokens": float(tokens)}
+
+    def memory(self) -> Need:
+        """What it needs beside its weights."""
+        given, learnt = max(self.examples, key=lambda example: len(example[0]) + len(example[1]))
+        most = max(sum(len(part) for i in rows for part in self.examples[i]) for rows in self.plan)
+        tokens = min(self.compute.tokens_per_microbatch, most)
+
+        def forward(batch: TokenBatch) -> Tensor:
+            with fast_products(self.compute, batch.ids.device):
+                return completion_logprobs(self.model, batch, 1.0)[0]
+
+        return need_of(forward, [self.optimiser], [self.model], len(given), len(learnt), tokens)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state."""

@@ -92,6 +92,15 @@ class GuardedOptimiser:
         for optimizer, _ in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
+    def memory(self) -> int:
+        """Bytes of its states: AdamW keeps two numbers of each weight, Muon one."""
+        return sum(
+            (1 if isinstance(optimizer, torch.optim.Muon) else 2) * value.numel() * value.element_size()
+            for optimizer, _ in self.optimizers
+            for group in optimizer.param_groups
+            for value in group["params"]
+        )
+
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """The state, for a checkpoint."""
         found: dict[str, Tensor] = {}

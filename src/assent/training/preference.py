@@ -15,10 +15,14 @@ from torch import Tensor, nn
 from assent.algorithms.preference import Completions, judged_loss, mismatched_kl, pair_loss
 from assent.config.preference import KTOSettings, PreferenceSettings
 from assent.config.settings import ComputeSettings
+from assent.functional.batching import TokenBatch
+from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
+from assent.training.memory import Need, need_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_of
+from assent.training.precision import fast_products
 from assent.training.reference import JUDGED, PAIRED, Example, Pass, microbatches, sequence_logprobs
 
 
@@ -82,6 +86,20 @@ class PreferenceTraining(ABC):
         if norm is None:
             return {"skipped": 1.0}
         return {**metrics, "grad_norm": norm, "learning_rate": s.learning_rate * share}
+
+    def memory(self) -> Need:
+        """What it needs beside its weights."""
+        rows = sorted({row for rows in self.plan for row in rows})
+        longest = max((self.examples[row] for row in rows), key=_width)
+        most = max(sum(2 * _width(self.examples[row]) for row in rows) for rows in self.plan)
+        tokens = max(2 * _width(longest), min(self.compute.tokens_per_microbatch, most))
+
+        def forward(batch: TokenBatch) -> Tensor:
+            with fast_products(self.compute, batch.ids.device):
+                return completion_logprobs(self.model, batch, self.temperature)[0]
+
+        completion = _width(longest) - len(longest.prompt)
+        return need_of(forward, [self.optimiser], [self.model], len(longest.prompt), completion, tokens)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state; the reference's log-probabilities are measured, and kept, apart."""
@@ -224,6 +242,11 @@ def preference_training(
     """The training that these settings name; see `PreferenceTraining` for what it is given."""
     kind = JudgedTraining if isinstance(settings, KTOSettings) else PairTraining
     return kind(model, examples, reference, plan, settings, temperature, compute)
+
+
+def _width(example: Example) -> int:
+    """Tokens of the prompt with the longer of its completions."""
+    return len(example.prompt) + max(map(len, example.completions))
 
 
 def _add(found: dict[str, float], sums: Mapping[str, Tensor]) -> None:

@@ -17,6 +17,7 @@ from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.scalar import States, hidden_states, score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
+from assent.training.memory import Need, need_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_of
 from assent.training.precision import fast_products
@@ -93,6 +94,22 @@ class RewardModelTraining:
         if moments is not None:
             sums["length_correlation"] = float(moments.correlation)
         return {**sums, **found.figures(), "grad_norm": norm, "learning_rate": self.settings.learning_rate * share}
+
+    def memory(self) -> Need:
+        """What it needs beside its weights."""
+        sequences = [tokens for example in self.examples for tokens in example.sequences]
+        prompt, completion = max(sequences, key=lambda tokens: len(tokens[0]) + len(tokens[1]))
+        most = max(sum(self.examples[i].padded_tokens for i in rows) for rows in self.plan)
+        largest = max(example.padded_tokens for example in self.examples)  # is never cut
+        tokens = max(largest, min(self.compute.tokens_per_microbatch, most))
+
+        def forward(batch: TokenBatch) -> Tensor:
+            with fast_products(self.compute, self.device):
+                states = hidden_states(self.model, batch)
+                scores = score_sequences(self.model, batch, states).sum()
+                return scores + self._lm_loss(batch, states) if self.settings.lm_coef > 0 else scores
+
+        return need_of(forward, [self.optimiser], [self.model], len(prompt), len(completion), tokens)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, what the loss learns beside them, and optimiser state."""

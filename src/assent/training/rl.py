@@ -16,6 +16,7 @@ from assent.config.algorithm import ActorCriticSettings, OnPolicySettings
 from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.functional import adaptive_kl_coef, masked_mean, masked_sum, masked_var, sequence_kl
+from assent.functional.batching import TokenBatch
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
@@ -25,6 +26,7 @@ from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure, taken_as_sampled
 from assent.training.kl_budget import KLBudget
+from assent.training.memory import Need, need_of
 from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
@@ -157,6 +159,29 @@ class RLTraining:
         measured = self._measure(rollouts, [0.0] * len(rollouts), self._sampling(last - 1))
         e = measured.experience
         self.budget.keep_or_end(float(sequence_kl(e.old_logprobs, e.ref_logprobs, e.mask).mean()))
+
+    def memory(self) -> Need:
+        """What it needs beside its weights; a game may be as long as the context, or as a microbatch."""
+        p, s = self.parts, self.settings
+        if p.games is None:
+            prompt, completion = max(map(len, p.prompt_ids)), self.sampling.max_new_tokens
+        else:
+            whole = min(p.games.context, self.compute.tokens_per_microbatch)
+            prompt, completion = whole // 2, whole - whole // 2
+        rows = -(-s.rollouts_per_step // p.algorithm.minibatches)
+        tokens = min(self.compute.tokens_per_microbatch, rows * (prompt + completion))
+        watch: Literal["watch", "train"] = "train" if self.hyper.entropy_coef else "watch"
+
+        def forward(batch: TokenBatch) -> Tensor:
+            with fast_products(self.compute, p.device):
+                found = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)[0]
+                return found if p.value_model is None else found + value_tokens(p.value_model, batch)
+
+        models = [p.policy.model] if p.value_model is None else [p.policy.model, p.value_model]
+        optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
+        copies = self.budget.memory() + (0 if self.best is None else self.best.memory())
+        sampling = p.generator.memory(s.rollouts_per_step, prompt + completion)
+        return need_of(forward, optimisers, models, prompt, completion, tokens, sampling, copies)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser states of policy and value model."""

@@ -25,6 +25,10 @@ class Snapshot:
     def __bool__(self) -> bool:
         return bool(self._kept)
 
+    def memory(self) -> int:
+        """Bytes that it takes."""
+        return sum(value.numel() * value.element_size() for value in self._weights().values())
+
     def take(self) -> None:
         """Of the weights as they are."""
         self._kept = {name: value.detach().clone() for name, value in self._weights().items()}
@@ -65,6 +69,10 @@ class Best:
         if all(map(math.isfinite, worth)) and (not self._snapshot or worth >= list(self._worth(self.figures))):
             self._snapshot.take()
             self.step, self.figures = step, dict(figures)
+
+    def memory(self) -> int:
+        """Bytes that it takes."""
+        return self._snapshot.memory()
 
     def put_back(self) -> bool:
         """The best into the model; False if none was measured."""

@@ -32,6 +32,10 @@ class Generator(Protocol):
         """All continuations, ordered by request, then by sample; the same seed gives the same tokens."""
         ...
 
+    def memory(self, rows: int, tokens: int) -> int:
+        """Bytes that it takes, beside the trainer's weights, for so many sequences of so many tokens."""
+        ...
+
 
 @runtime_checkable
 class RewardFn(Protocol):
