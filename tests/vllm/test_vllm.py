@@ -6,6 +6,7 @@ import functools
 import json
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,20 @@ def test_it_says_what_the_weights_say_and_follows_them(shape: Shape, rank: int, 
     assert furthest(model, first, 0.7) > 100 * NATS
     assert [each.policy_version for each in (first[0], second[0])] == ["a", "b"]
     assert told[-1] == (6, 6)
+
+
+def test_it_writes_in_a_thread_with_the_weights_that_it_holds(checkpoint: Built) -> None:
+    model = policy(checkpoint("llama"), 0)
+    generator = VLLMGenerator(model, [0], lambda: "v")
+    sampling = SamplingParams(0.7, 12)
+    before = generator.generate(REQUESTS, sampling, 1)
+    generator.hold()
+    changed(model)
+    with ThreadPoolExecutor(1) as thread:
+        held = thread.submit(generator.generate, REQUESTS, sampling, 1).result()
+    assert held == before
+    generator.release()
+    assert furthest(model, generator.generate(REQUESTS, sampling, 1), 0.7) < NATS < furthest(model, held, 0.7)
 
 
 def test_the_seed_decides(checkpoint: Built) -> None:

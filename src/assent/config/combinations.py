@@ -101,6 +101,28 @@ def require_one_temperature(settings: Settings) -> None:
         )
 
 
+def require_what_overlap_needs(settings: Settings) -> None:
+    """Rollouts of one step before are corrected for, and nothing is asked of them that only the policy's own can tell.
+
+    Raises:
+        ValueError: something else that is set does not go with them.
+    """
+    if not settings.rl.overlap:
+        return
+    if settings.rl.environment is not None:
+        raise ValueError("rl.overlap draws completions of prompts ahead, not games: leave it out with rl.environment")
+    if settings.algorithm.rollout_correction == "none":
+        raise ValueError(
+            "rl.overlap trains on rollouts of the policy of one step before: set algorithm.rollout_correction"
+            " (token-truncate, say), with an algorithm that has it, or leave rl.overlap out"
+        )
+    if settings.algorithm.kl_budget is not None:
+        raise ValueError(
+            "algorithm.kl_budget is measured on the policy's own rollouts, and with rl.overlap they are those of one"
+            " step before: leave one of the two out"
+        )
+
+
 def require_room_to_warm_up(settings: Settings) -> None:
     """Every run is longer than its warm-up.
 

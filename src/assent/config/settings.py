@@ -14,6 +14,7 @@ from assent.config.combinations import (
     require_readable_reward,
     require_room_to_warm_up,
     require_what_is_mixed_in,
+    require_what_overlap_needs,
 )
 from assent.config.people import PeopleSettings
 from assent.config.preference import DPOSettings, PreferenceChoice
@@ -172,6 +173,11 @@ class RLSettings(Section):
     )
     evaluate_texts: bool = Field(
         False, description="measure the perplexity of held-out pretraining texts; always done with algorithm.ptx_coef"
+    )
+    overlap: bool = Field(
+        False,
+        description="draw the next step's rollouts while this step's are learnt from, by the policy of one step before"
+        " (set algorithm.rollout_correction); pays where generator and trainer do not share their processors",
     )
     environment: str | None = Field(
         None, description="a bundled one (tictactoe, chain) or module:Class; its rewards take the place of all others"
@@ -349,6 +355,7 @@ class Settings(Section):
                 " prompt with one another: set rl.samples_per_prompt to 2 or more"
             )
         require_room_to_warm_up(self)
+        require_what_overlap_needs(self)
         require_one_temperature(self)
         require_what_is_mixed_in(self)
         if isinstance(algorithm, GRPOSettings) and algorithm.overlong_buffer > self.sampling.max_new_tokens:

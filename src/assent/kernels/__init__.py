@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 _DTYPES = (torch.float32, torch.bfloat16)
 _found: list[str | None] = []
 _begun: list[bool] = []
+_one_at_a_time = Lock()  # not all that Numba can share threads by lets two of Python's threads in
 
 
 def fits(*tables: Tensor) -> bool:
@@ -37,8 +39,9 @@ def call(kernel: str, *arguments: Any) -> None:
     It is given tensors, of which those that it writes to must be contiguous, what `array` made of them, or numbers.
     """
     file, _, name = kernel.partition(".")
-    _share_threads()
-    getattr(sys.modules[f"{__name__}.{file}"], name)(*map(_given, arguments))
+    with _one_at_a_time:
+        _share_threads()
+        getattr(sys.modules[f"{__name__}.{file}"], name)(*map(_given, arguments))
 
 
 def _share_threads() -> None:

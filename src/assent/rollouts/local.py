@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class LocalGenerator:
         self._on_row = on_row
         self._bf16 = bf16
         self._shadow: Shadow | None = None
+        self._held: tuple[Any, str] | None = None  # weights that do not change, and their version
+        self._copy: Any = None
         self._context = context_length(self.model)
 
     @property
@@ -89,18 +92,37 @@ class LocalGenerator:
         # Prompts of similar length are read together, and the rows of one prompt stand together.
         waiting = sorted(rows, key=lambda row: (-len(row.prompt), row.request, row.row))
         with torch.inference_mode():
-            model = self._weights()
+            model = self._weights() if self._held is None else self._held[0]
             if works_in_slots(self.model):
                 self._write_in_slots(model, waiting, noise, sampling)
             else:
                 for begin in range(0, len(waiting), self._batch_size):
                     self._write_padded(model, waiting[begin : begin + self._batch_size], noise, sampling)
                     self._tell(min(begin + self._batch_size, len(waiting)), len(waiting))
-        version = self.policy_version
+        version = self.policy_version if self._held is None else self._held[1]
         return [
             Generation(row.request, row.tokens, row.logprobs, row.reason or FinishReason.LENGTH, version)
             for row in rows
         ]
+
+    def hold(self) -> None:
+        """In bf16 the copy is held that is there anyway, else one is made."""
+        with torch.inference_mode():
+            if works_in_slots(self.model):  # both are found out by calling the model, which may be busy later
+                steps_quickly(self.model)
+            model = self._weights() if self._bf16 else self._as_they_are()
+        self._held = (model, self.policy_version)
+
+    def release(self) -> None:
+        """Back to the model itself."""
+        self._held = None
+
+    def _as_they_are(self) -> Any:
+        if self._copy is None:
+            self._copy = copy.deepcopy(self.model).eval().requires_grad_(False)
+        for held, weight in zip(self._copy.parameters(), self.model.parameters(), strict=True):
+            held.copy_(weight)
+        return self._copy
 
     def memory(self, rows: int, tokens: int) -> int:
         """Bytes that it takes for so many sequences of so many tokens: a cache, logits, and its copy of the weights."""
@@ -108,8 +130,8 @@ class LocalGenerator:
         size = 2 if self._bf16 else weight.element_size()
         config = self.model.config
         rows = min(rows, self._batch_size)
-        copy = sum(2 * value.numel() for value in self.model.parameters()) if self._bf16 and not self._shadow else 0
-        return copy + rows * (tokens * _cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
+        made = sum(2 * value.numel() for value in self.model.parameters()) if self._bf16 and not self._shadow else 0
+        return made + rows * (tokens * _cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
 
     def _weights(self) -> Any:
         if not self._bf16:

@@ -90,6 +90,7 @@ class VLLMGenerator:
         self._version = version
         self._on_row = on_row
         self._context = context_length(self.model)
+        self._held: str | None = None  # the version of the weights that are held
         self._engine = _Engine(self.model, self._context, batch_size, dtype, memory)
 
     @property
@@ -116,11 +117,22 @@ class VLLMGenerator:
         for index, request in enumerate(requests):
             room = room_behind(index, request.prompt_ids, self._context)
             asked += [_Row(index, request.prompt_ids, min(sampling.max_new_tokens, room)) for _ in range(request.n)]
+        version = self._held or self.policy_version
+        with _own_chance():
+            if self._held is None:
+                self._engine.take_over()
+            self._engine.write(asked, sampling, sorted(self.stop_ids), seed, self._tell)
+        return [Generation(row.request, row.tokens, row.logprobs, self._reason(row), version) for row in asked]
+
+    def hold(self) -> None:
+        """vLLM's weights are its own: they are taken over once."""
         with _own_chance():
             self._engine.take_over()
-            self._engine.write(asked, sampling, sorted(self.stop_ids), seed, self._tell)
-        version = self.policy_version
-        return [Generation(row.request, row.tokens, row.logprobs, self._reason(row), version) for row in asked]
+        self._held = self.policy_version
+
+    def release(self) -> None:
+        """They are taken over anew at each call again."""
+        self._held = None
 
     def memory(self, rows: int, tokens: int) -> int:
         """None beside the share that vLLM is given, and looks after itself."""

@@ -73,8 +73,10 @@ def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Pro
         metrics = stage.step(done, attempt)
         done += 1
         skipped = skipped + 1 if metrics.get("skipped") else 0
-        log.append({"step": done, **metrics}, time.perf_counter() - started)
-        progress.advance(done, _headline(metrics, settings.headline))
+        seconds = time.perf_counter() - started
+        bubble = getattr(stage, "waited", 0.0) / seconds
+        log.append({"step": done, **metrics}, seconds)
+        progress.advance(done, _headline(metrics, settings.headline) + (f", bubble {bubble:.0%}" if bubble else ""))
         if skipped >= settings.max_nonfinite_steps:
             done, attempt, skipped = _roll_back(stage, run_dir, attempt, skipped, name)
             log.truncate(done)

@@ -22,11 +22,12 @@ from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
 from assent.rollouts.collector import collect_rollouts
 from assent.rollouts.environments import Games, describe_games
+from assent.training.ahead import Ahead
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure, taken_as_sampled
 from assent.training.kl_budget import KLBudget
-from assent.training.memory import Need, need_of
+from assent.training.memory import Need, bytes_of, need_of
 from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
@@ -104,6 +105,7 @@ class RLTraining:
         self.plan: list[list[int]] = []
         if parts.games is None:
             self.plan = batches_of(len(parts.prompts), prompts_per_step, settings.steps, seed, "prompts")
+        self.ahead = Ahead(parts.generator, self._draw) if settings.overlap else None
         self.optimiser = GuardedOptimiser(
             parts.policy.model, algorithm.learning_rate, 0.0, algorithm.max_grad_norm, algorithm.adam_epsilon
         )
@@ -121,7 +123,9 @@ class RLTraining:
         if self.evaluate is not None and index % self.settings.evaluate_every == 0:
             found = self.evaluate(index)
         held_out = {f"heldout_{name}": value for name, value in found.items()}
-        rollouts = self._sample(index, attempt)
+        rollouts = self.ahead.take(index) if self.ahead is not None else None
+        if rollouts is None:
+            rollouts = self._sample(index, attempt)
         p = self.parts
         scores = self._scores(rollouts, index)
         costs = [0.0] * len(scores) if p.cost is None else self._scored(p.cost, rollouts, index)
@@ -138,7 +142,13 @@ class RLTraining:
             return {**metrics, "updates": float(self.updates)}
         if self.best is not None and found and index > 0:
             self.best.consider(index, found)
-        update = self._update(measured, targets, index, attempt)
+        if self.ahead is not None and index + 1 < self.settings.steps:
+            self.ahead.begin(index + 1, attempt)
+        try:
+            update = self._update(measured, targets, index, attempt)
+        finally:
+            if self.ahead is not None:
+                self.ahead.finish()
         if update.get("skipped"):
             return {**update, **held_out}
         if self.hyper.kl_target is not None and math.isfinite(kl):
@@ -181,7 +191,14 @@ class RLTraining:
         optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
         copies = self.budget.memory() + (0 if self.best is None else self.best.memory())
         sampling = p.generator.memory(s.rollouts_per_step, prompt + completion)
+        if s.overlap:  # it writes while it learns, with weights of its own
+            copies += sampling + bytes_of(p.policy.model.parameters())
         return need_of(forward, optimisers, models, prompt, completion, tokens, sampling, copies)
+
+    @property
+    def waited(self) -> float:
+        """Seconds of the last step in which the trainer waited for the next rollouts (`rl.overlap`)."""
+        return 0.0 if self.ahead is None else self.ahead.waited
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser states of policy and value model."""
@@ -203,6 +220,7 @@ class RLTraining:
             "updates": self.updates,
             "ended": self.budget.ended,
             "best": None if self.best is None else self.best.values(),
+            "ahead": None if self.ahead is None else self.ahead.values(),
         }
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -219,6 +237,8 @@ class RLTraining:
         self.budget.restore(tensors, values["ended"])
         if self.best is not None:
             self.best.restore(tensors, values["best"])
+        if self.ahead is not None:
+            self.ahead.restore(values["ahead"])
 
     def _sampling(self, index: int) -> SamplingParams:
         """How this step's rollouts are drawn: the temperature moves linearly where that is asked for."""
@@ -237,6 +257,9 @@ class RLTraining:
     def _sample(self, index: int, attempt: int | str) -> list[Rollout]:
         if self.parts.games is not None:
             return self._play(self.parts.games, index, attempt)
+        return self._draw(index, attempt)
+
+    def _draw(self, index: int, attempt: int | str) -> list[Rollout]:
         chosen = self.plan[index]
         return collect_rollouts(
             self.parts.generator,

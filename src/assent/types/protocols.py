@@ -32,6 +32,14 @@ class Generator(Protocol):
         """All continuations, ordered by request, then by sample; the same seed gives the same tokens."""
         ...
 
+    def hold(self) -> None:
+        """Take over the weights as they are now, and write with these until `release`, whatever is learnt meanwhile."""
+        ...
+
+    def release(self) -> None:
+        """Write with the weights as they are at each call again."""
+        ...
+
     def memory(self, rows: int, tokens: int) -> int:
         """Bytes that it takes, beside the trainer's weights, for so many sequences of so many tokens."""
         ...
