@@ -116,11 +116,12 @@ def require_what_overlap_needs(settings: Settings) -> None:
             "rl.overlap trains on rollouts of the policy of one step before: set algorithm.rollout_correction"
             " (token-truncate, say), with an algorithm that has it, or leave rl.overlap out"
         )
-    if settings.algorithm.kl_budget is not None:
-        raise ValueError(
-            "algorithm.kl_budget is measured on the policy's own rollouts, and with rl.overlap they are those of one"
-            " step before: leave one of the two out"
-        )
+    for name in ("kl_budget", "kl_target"):
+        if getattr(settings.algorithm, name) is not None:
+            raise ValueError(
+                f"algorithm.{name} is measured on the policy's own rollouts, and with rl.overlap they are those of one"
+                " step before: leave one of the two out"
+            )
 
 
 def require_room_to_warm_up(settings: Settings) -> None:

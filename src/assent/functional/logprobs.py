@@ -63,7 +63,7 @@ def linear_logprobs(
 
     The same numbers and gradients as `logprobs_of` and `entropy_of` on `hidden @ weight.T + bias`. The product with
     the head is in bf16 under autocast; log-softmax, its sums and its gradient are in fp32, a few rows at a time, so
-    that nothing of [N, V] exists but the logits in the precision of the product, and of these at most `_KEPT_BYTES`:
+    that nothing of [N, V] exists but the logits in the precision of the product, and of these at most `KEPT_BYTES`:
     more of them are computed again when the gradient is asked for.
 
     Raises:
@@ -82,7 +82,7 @@ def linear_logprobs(
     return found[0][:count], found[1][:count] if entropy else None
 
 
-_KEPT_BYTES = 256 * 2**20  # of logits that wait for their gradient
+KEPT_BYTES = 256 * 2**20  # of logits that wait for their gradient
 _FEW_ROWS = 2**20  # logits that are worked on at once, so that they stay in the processor's cache
 
 
@@ -144,7 +144,7 @@ class _Head:
         self.bias = None if bias is None else bias.to(dtype)
 
     def parts(self) -> list[slice]:
-        rows = max(1, _KEPT_BYTES // (self.weight.shape[0] * self.weight.element_size()))
+        rows = max(1, KEPT_BYTES // (self.weight.shape[0] * self.weight.element_size()))
         return _slices(len(self.hidden), rows)
 
     def logits(self, rows: slice) -> Tensor:

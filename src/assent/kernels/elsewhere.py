@@ -10,6 +10,7 @@ that was stopped would not go on to the same bits.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -50,22 +51,37 @@ def compile_elsewhere(module):
 
 def _ask(kernel, signature):
     """Whether the helper, which lives as long as this process, has compiled it."""
-    if not _helpers:
-        _helpers.append(
-            subprocess.Popen(
-                [sys.executable, "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is not meant for it
-            )
-        )
+    question = json.dumps([kernel, [_told(kind) for kind in signature]]).encode()
     try:
-        _helpers[0].stdin.write(json.dumps([kernel, [_told(kind) for kind in signature]]).encode() + b"\n")
-        _helpers[0].stdin.flush()
-        return _helpers[0].stdout.readline() == b"done\n"
-    except OSError:
+        if not _helpers:
+            _helpers.append(_helper())
+        helper = _helpers[0]
+        if helper is None:
+            return False
+        helper.stdin.write(question + b"\n")
+        helper.stdin.flush()
+        if helper.stdout.readline().strip() == question:
+            return True
+        helper.kill()
+        _helpers[:] = [None]  # it cannot do it, and is not asked again
         return False
+    except OSError:
+        _helpers[:] = [None]
+        return False
+    except BaseException:  # its answer would be taken for that to the next question
+        _helpers.pop().kill()
+        raise
+
+
+def _helper():
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],  # the folder that one works in has no part in it
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is not meant for it
+    )
 
 
 def _told(kind):
@@ -85,12 +101,13 @@ def _kind(told):
 
 def _serve():
     """One line a kernel, until nobody asks any more."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # whatever is printed is no answer
     for line in sys.stdin.buffer:
         kernel, signature = json.loads(line)
         file, _, name = kernel.rpartition(".")
         getattr(import_module(file), name).compile(tuple(map(_kind, signature)))
-        sys.stdout.write("done\n")
-        sys.stdout.flush()
+        os.write(answers, line)
 
 
 if __name__ == "__main__":

@@ -124,13 +124,17 @@ class LocalGenerator:
             held.copy_(weight)
         return self._copy
 
-    def memory(self, rows: int, tokens: int) -> int:
+    def memory(self, rows: int, tokens: int, held: bool) -> int:
         """Bytes that it takes for so many sequences of so many tokens: a cache, logits, and its copy of the weights."""
         weight = next(self.model.parameters())
         size = 2 if self._bf16 else weight.element_size()
         config = self.model.config
         rows = min(rows, self._batch_size)
-        made = sum(2 * value.numel() for value in self.model.parameters()) if self._bf16 and not self._shadow else 0
+        made = 0
+        if self._bf16 and not self._shadow:
+            made = sum(2 * value.numel() for value in self.model.parameters())
+        elif held and not self._bf16:
+            made = sum(value.numel() * value.element_size() for value in self.model.parameters())
         return made + rows * (tokens * _cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
 
     def _weights(self) -> Any:

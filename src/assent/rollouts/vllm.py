@@ -134,9 +134,9 @@ class VLLMGenerator:
         """They are taken over anew at each call again."""
         self._held = None
 
-    def memory(self, rows: int, tokens: int) -> int:
-        """None beside the share that vLLM is given, and looks after itself."""
-        return 0
+    def memory(self, rows: int, tokens: int, held: bool) -> int:
+        """The share that vLLM is given and has not taken yet; it looks after itself then."""
+        return self._engine.wanted()
 
     def _reason(self, row: _Row) -> FinishReason:
         if row.tokens[-1] in self.stop_ids:
@@ -229,6 +229,16 @@ class _Engine:
         except BaseException:
             _end()  # what is half written must not be given to those who ask next
             raise
+
+    def wanted(self) -> int:
+        """Bytes that it will take when it begins; 0 if it has begun."""
+        if _Engine._made is not None:
+            return 0
+        weight = next(self._model.parameters())
+        if weight.device.type == "cuda":
+            return int(self._memory * torch.cuda.mem_get_info(weight.device)[1])
+        size = 4 if self._dtype == "float32" else 2
+        return self._cache_gib() * _GIB + size * int(sum(value.numel() for value in self._model.parameters()))
 
     def _llm(self) -> Any:
         made_for = (self._shape(), self._context, self._batch_size, self._dtype, self._memory)

@@ -78,7 +78,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
         best,
     )
     version.training = training
-    project.require_memory(run_id, training.memory())
+    project.require_memory(run_id, training.memory)
     loop = LoopSettings(rl.steps, rl.checkpoint_every, rl.max_nonfinite_steps, headline="reward")
     run_steps(
         training,
@@ -90,7 +90,7 @@ def run_rl(project: Project, round: int, start: Start, run_id: str, kind: str) -
     training.settle()
     final = evaluate(rl.steps)
     if best is not None:
-        final = _keep_best(project, best, len(read_metrics(project.run_dir(run_id))), final)
+        final = _keep_best(project, best, training.budget.step if training.budget.ended else rl.steps, final)
     _tell_bounds(project, training, final)
 
     def write(folder: Path) -> None:

@@ -39,7 +39,7 @@ def base_model(project: Project, run_id: str = "pretrain") -> str:
     model = build_llama(settings.model.shape, tokenizer, project.seed("weights")).to(project.device)
     training = LanguageModelTraining(model, rows, settings.pretrain, project.seed("pretrain"), settings.compute)
     loop = LoopSettings(settings.pretrain.steps, settings.pretrain.checkpoint_every)
-    project.require_memory(run_id, training.memory())
+    project.require_memory(run_id, training.memory)
     run_steps(training, project.run_dir(run_id), loop, project.progress, "pretrain")
     nll = mean_nll(model, held_out, settings.compute.tokens_per_microbatch)
     card = {"parameters": sum(p.numel() for p in model.parameters()), "held_out_nats_per_token": nll}
@@ -102,7 +102,7 @@ def fine_tune(project: Project, base: str, run_id: str = "sft", rewrites: str | 
     model.to(project.device).train()
     training = LanguageModelTraining(model, examples, settings.sft, project.seed("sft"), settings.compute)
     loop = LoopSettings(settings.sft.steps, settings.sft.checkpoint_every)
-    project.require_memory(run_id, training.memory())
+    project.require_memory(run_id, training.memory)
     run_steps(training, project.run_dir(run_id), loop, project.progress, "sft")
 
     def write(folder: Path) -> None:

@@ -58,7 +58,7 @@ def learn_preferences(project: Project, round: int, policy: str, reference: str,
     project.progress.say(f"{settings.type}: {lesson.words()}")
     training = _training(project, run_id, model, lesson, held_out)
     loop = LoopSettings(training.steps, settings.checkpoint_every, headline="accuracy")
-    project.require_memory(run_id, training.memory())
+    project.require_memory(run_id, training.memory)
     run_steps(training, project.run_dir(run_id), loop, project.progress, f"preference ({settings.type})")
 
     def write(folder: Path) -> None:

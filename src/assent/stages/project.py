@@ -28,6 +28,7 @@ from assent.store import (
     add_prompts,
     artifact_id,
     atomic_dir,
+    drop_run,
     get_artifact,
     get_run,
     hash_folder,
@@ -224,13 +225,23 @@ class Project:
             write_atomic(self.run_dir(run_id) / "settings.toml", dump_settings(self.settings))
         return run
 
-    def require_memory(self, name: str, need: Need) -> None:
-        """Say what a run will need of memory.
+    def require_memory(self, run_id: str, memory: Callable[[], Need], name: str | None = None) -> None:
+        """Say what a run will need of memory. One that has made no step is forgotten if it is refused.
+
+        Args:
+            memory: finds it out.
+            name: of the part of the run that it is for.
 
         Raises:
             SettingsError: it is more than is free, or than `compute.memory` allows.
         """
-        require_memory(name, need, self.device, self.settings.compute.memory, self.progress)
+        try:
+            require_memory(name or run_id, memory, self.device, self.settings.compute.memory, self.progress)
+        except SettingsError:
+            if not any(self.run_dir(run_id).rglob("metrics.jsonl")):
+                drop_run(self.store, run_id)
+                shutil.rmtree(self.run_dir(run_id))
+            raise
 
     def run_dir(self, run_id: str) -> Path:
         """The run's folder."""

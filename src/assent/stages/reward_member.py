@@ -125,7 +125,7 @@ def _train(
     )
     headline = "rmse" if settings.loss == "regression" else "accuracy"
     loop = LoopSettings(training.steps, settings.checkpoint_every, headline=headline)
-    project.require_memory(name, training.memory())
+    project.require_memory(course.run_id, training.memory, name)
     run_steps(training, place, loop, project.progress, name)
     return training
 

@@ -27,7 +27,7 @@ from assent.store.lineage import Node, Reference, ancestors, descendants, find
 from assent.store.people import NewPerson, Person, add_people, add_person, get_person, list_people
 from assent.store.prompts import add_prompts, get_prompts, list_prompts
 from assent.store.rankings import AgreementRow, Counts, agreement_rows, counts, rankings
-from assent.store.runs import Run, fail_run, finish_run, get_run, list_runs, start_run
+from assent.store.runs import Run, drop_run, fail_run, finish_run, get_run, list_runs, start_run
 from assent.store.tasks import NewTask, Task, add_tasks, get_tasks, open_tasks
 from assent.store.workspace import Workspace
 
@@ -61,6 +61,7 @@ __all__ = [
     "completions_of_run",
     "counts",
     "descendants",
+    "drop_run",
     "dump_rows",
     "fail_run",
     "find",

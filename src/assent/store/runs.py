@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from assent.store.database import Store
@@ -108,6 +108,21 @@ def fail_run(store: Store, run_id: str, reason: str) -> Run:
         ValueError: it is done already.
     """
     return _finish(store, run_id, "failed", {"reason": reason})
+
+
+def drop_run(store: Store, run_id: str) -> None:
+    """Forget a run that was begun, and of which there is nothing yet.
+
+    Raises:
+        DataError: no such run.
+        ValueError: it is done.
+    """
+    with store.write() as session:
+        row = require_run(session, run_id)
+        if row.state == "done":
+            raise ValueError(f"run {run_id!r} is done")
+        session.execute(delete(RunInputRow).where(RunInputRow.run_id == run_id))
+        session.delete(row)
 
 
 def get_run(store: Store, run_id: str) -> Run | None:

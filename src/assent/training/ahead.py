@@ -26,43 +26,45 @@ class Ahead:
         self._generator = generator
         self._draw = draw
         self._thread = ThreadPoolExecutor(1, "rollouts")
-        self._drawn: dict[int, list[Rollout]] = {}
-        self._coming: tuple[int, Future[list[Rollout]]] | None = None
+        self._drawn: dict[tuple[int, int], list[Rollout]] = {}  # by step and attempt
+        self._coming: tuple[tuple[int, int], Future[list[Rollout]]] | None = None
         self.waited = 0.0  # seconds, in the last step, in which the trainer had nothing to do
 
     def begin(self, index: int, attempt: int) -> None:
         """Draw this step's rollouts from the weights as they are now."""
         self._generator.hold()
-        self._coming = (index, self._thread.submit(self._draw_on, torch.get_num_threads(), index, attempt))
+        self._coming = ((index, attempt), self._thread.submit(self._draw_on, torch.get_num_threads(), index, attempt))
 
     def finish(self) -> None:
         """Wait for them. What went wrong in the thread is raised here."""
+        self.waited = 0.0
         if self._coming is None:
             return
-        index, future = self._coming
+        place, future = self._coming
         self._coming = None
         begun = time.perf_counter()
         try:
-            self._drawn = {index: future.result()}
+            self._drawn = {place: future.result()}
         finally:
             self._generator.release()
             self.waited = time.perf_counter() - begun
 
-    def take(self, index: int) -> list[Rollout] | None:
-        """This step's, if they were drawn ahead; they are gone then."""
-        return self._drawn.pop(index, None)
+    def take(self, index: int, attempt: int) -> list[Rollout] | None:
+        """This step's, if they were drawn ahead; they are gone then. After a roll-back others are wanted."""
+        return self._drawn.pop((index, attempt), None)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> list[Any]:
         """What was drawn and not used yet, as JSON."""
-        return {str(index): [asdict(rollout) for rollout in rollouts] for index, rollouts in self._drawn.items()}
+        return [[*place, [asdict(rollout) for rollout in rollouts]] for place, rollouts in self._drawn.items()]
 
-    def restore(self, values: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    def restore(self, values: Sequence[Any]) -> None:
         """The inverse of `values`."""
-        self._drawn = {
-            int(index): [Rollout(**{**each, "finish_reason": FinishReason(each["finish_reason"])}) for each in rollouts]
-            for index, rollouts in values.items()
-        }
+        self._drawn = {(index, attempt): [_rollout(each) for each in rollouts] for index, attempt, rollouts in values}
 
     def _draw_on(self, threads: int, index: int, attempt: int) -> list[Rollout]:
         torch.set_num_threads(threads)  # a thread of Python's begins with torch's own choice
         return self._draw(index, attempt)
+
+
+def _rollout(fields: Mapping[str, Any]) -> Rollout:
+    return Rollout(**{**fields, "finish_reason": FinishReason(fields["finish_reason"])})

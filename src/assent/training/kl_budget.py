@@ -30,7 +30,8 @@ class KLBudget:
         self.least, self.most = settings.kl_coef, HIGHEST * settings.kl_coef
         self.stops = self.limit is not None and settings.kl_budget_action == "stop"
         self.ended = False
-        self._within = Snapshot("within", model)
+        self.step = 0  # after which the weights within it are kept
+        self._within = Snapshot("within_policy", model)
 
     def passed(self, kl: float) -> bool:
         """True if a policy of this KL is past the budget."""
@@ -48,8 +49,8 @@ class KLBudget:
         calm = kl < self.limit / CALM and kl_coef > self.least
         return max(kl_coef / RISE, self.least) if calm else kl_coef
 
-    def keep_or_end(self, kl: float) -> None:
-        """Keep the weights as they are, whose rollouts had this KL; past the budget go back to those kept, and end.
+    def keep_or_end(self, kl: float, step: int) -> None:
+        """Keep the weights as they are after so many steps, with this KL; past the budget go back to those kept, and end.
 
         A policy that is past it before anything was learnt stays as it is: a round may begin with the last one that
         the round before held to be within.
@@ -58,6 +59,7 @@ class KLBudget:
             return
         if not self.passed(kl):
             self._within.take()
+            self.step = step
             return
         if self._within:
             self._within.put_back()
@@ -76,7 +78,7 @@ class KLBudget:
         """The weights kept, for a checkpoint."""
         return self._within.tensors()
 
-    def restore(self, tensors: dict[str, Tensor], ended: bool) -> None:
+    def restore(self, tensors: dict[str, Tensor], ended: bool, step: int) -> None:
         """The inverse of `tensors`."""
         self._within.restore(tensors)
-        self.ended = ended
+        self.ended, self.step = ended, step

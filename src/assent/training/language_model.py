@@ -14,7 +14,7 @@ from assent.functional.batching import TokenBatch, make_batch, pack_stream, spli
 from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
-from assent.training.memory import Need, need_of
+from assent.training.memory import Longest, Need, need_of, vocabulary_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_by_tokens
 from assent.training.precision import fast_products
@@ -68,12 +68,13 @@ class LanguageModelTraining:
         given, learnt = max(self.examples, key=lambda example: len(example[0]) + len(example[1]))
         most = max(sum(len(part) for i in rows for part in self.examples[i]) for rows in self.plan)
         tokens = min(self.compute.tokens_per_microbatch, most)
+        longest = Longest(len(given), len(learnt), tokens, vocabulary=vocabulary_of(self.model))
 
         def forward(batch: TokenBatch) -> Tensor:
             with fast_products(self.compute, batch.ids.device):
                 return completion_logprobs(self.model, batch, 1.0)[0]
 
-        return need_of(forward, [self.optimiser], [self.model], len(given), len(learnt), tokens)
+        return need_of(forward, [self.optimiser], [self.model], longest)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state."""

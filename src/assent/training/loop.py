@@ -22,7 +22,10 @@ METRICS, TIMINGS = "metrics.jsonl", "timings.jsonl"
 
 
 class Stage(Protocol):
-    """What the loop trains. A step is a function of the state and the step's index alone: no hidden streams."""
+    """What the loop trains. A step is a function of the state and the step's index alone: no hidden streams.
+
+    It may have `ended`, true once no further step is wanted, and `waited`, the seconds of the last step without work.
+    """
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
         """One optimiser step (or one RL iteration); `skipped` = 1 in the metrics if a non-finite one was left out."""
@@ -33,7 +36,7 @@ class Stage(Protocol):
         ...
 
     def values(self) -> dict[str, Any]:
-        """The rest of the state, as JSON; `ended` = true in it once no further step is wanted."""
+        """The rest of the state, as JSON."""
         ...
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -90,7 +93,7 @@ def run_steps(stage: Stage, run_dir: Path, settings: LoopSettings, progress: Pro
 
 
 def _ended(stage: Stage) -> bool:
-    return bool(stage.values().get("ended", False))
+    return bool(getattr(stage, "ended", False))
 
 
 def _restore(stage: Stage, found: tuple[int, dict[str, Tensor], dict[str, Any]]) -> tuple[int, int, int]:

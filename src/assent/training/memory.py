@@ -1,7 +1,7 @@
 """What a run will need of memory at most, told before its first step, so that none ends in the middle of a night.
 
 Weights are there when it is asked. Gradients, the optimiser's states and copies can be counted. What a pass keeps for
-its gradient is measured on two small batches, and grows with the sequences from there.
+its gradient is measured on small batches, and grows with the sequences from there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from assent.functional.batching import TokenBatch, make_batch
+from assent.functional.logprobs import KEPT_BYTES
+from assent.models.packed import base_model, packed_row
 from assent.training.optimiser import GuardedOptimiser
 from assent.types.errors import SettingsError
 from assent.types.protocols import Progress
@@ -22,6 +24,7 @@ from assent.types.protocols import Progress
 GIB, MIB = 2**30, 2**20
 SLACK = 1.15  # a pass backward holds gradients of what it is at, and freed memory is in pieces
 SMALLEST = 64  # tokens in a microbatch that compute.tokens_per_microbatch allows
+PROBED = 512  # tokens of the longest sequence that is tried
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,19 @@ class Pass:
         sequence: for each of the longest sequences.
         length: of these, in tokens.
         tokens: in the largest microbatch.
+        least: tokens of the largest part that is never cut, such as one sequence, or the two of a pair.
     """
 
     fixed: int
     sequence: int
     length: int
     tokens: int
+    least: int = 0
 
     def bytes(self, tokens: int | None = None) -> int:
-        """With so many tokens in a microbatch; a sequence is never cut."""
-        count = max(1, min(self.tokens, tokens or self.tokens) // self.length)
-        return int(SLACK * (self.fixed + count * self.sequence))
+        """With at most so many tokens in a microbatch."""
+        most = max(self.least, min(self.tokens, tokens or self.tokens))
+        return int(SLACK * (self.fixed + max(1, most // self.length) * self.sequence))
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Need:
         saved: what a checkpoint is laid out in.
         sampling: what writing takes.
         copies: of weights, to go back to.
+        at_once: it writes while it learns.
     """
 
     states: int
@@ -63,46 +69,86 @@ class Need:
     saved: int
     sampling: int = 0
     copies: int = 0
+    at_once: bool = False
 
     def total(self, tokens: int | None = None) -> int:
-        """At the peak, with so many tokens in a microbatch: it writes, learns and saves in turn."""
-        return self.states + self.copies + max(self.passed.bytes(tokens), self.sampling, self.saved)
+        """At the peak, with at most so many tokens in a microbatch: it writes, learns and saves in turn."""
+        passed = self.passed.bytes(tokens) + self.sampling * self.at_once
+        return self.states + self.copies + max(passed, self.sampling, self.saved)
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The longest sequence of a run, and how much of it is read at once.
+
+    Args:
+        prompt: its tokens.
+        completion: likewise.
+        tokens: in the largest microbatch.
+        least: tokens of the largest part of one that is never cut, if that is more than one sequence.
+        vocabulary: of the head that tells the completion's tokens; 0: none does.
+    """
+
+    prompt: int
+    completion: int
+    tokens: int
+    least: int = 0
+    vocabulary: int = 0
 
 
 def need_of(
     forward: Callable[[TokenBatch], Tensor],
     optimisers: Sequence[GuardedOptimiser],
     models: Sequence[nn.Module],
-    prompt: int,
-    completion: int,
-    tokens: int,
+    longest: Longest,
     sampling: int = 0,
     copies: int = 0,
+    at_once: bool = False,
 ) -> Need:
-    """What training needs.
+    """What training needs. Sequences longer than a few hundred tokens are reckoned from shorter ones.
 
     Args:
         forward: from sequences to what a gradient can be taken of.
         optimisers: of all that is trained.
-        models: whose weights are there already.
-        prompt: tokens of the longest one.
-        completion: likewise.
-        tokens: in the largest microbatch.
+        models: whose weights are there already, the first of them the one that is trained.
     """
     weights = {value.untyped_storage().data_ptr() for model in models for value in model.parameters()}
-    device = next(models[0].parameters()).device
-    prompt, completion = max(1, prompt), max(1, completion)
-    found = []
-    for count in (1, 2):
-        prompts = [[1 + number] * prompt for number in range(count)]  # no two alike, which would be read once
-        batch = make_batch(prompts, [[1] * completion] * count).to(device)
-        found.append(_kept(forward, batch, weights))
-    sequence = max(0, found[1] - found[0])
-    length = prompt + completion
-    passed = Pass(max(0, found[0] - sequence), sequence, length, max(tokens, length))
+    length = max(2, longest.prompt + longest.completion)
+    told = max(1, min(length - 1, longest.completion))
+
+    def kept(count: int, tokens: int) -> int:
+        completion = max(1, min(tokens - 1, round(tokens * told / length)))
+        # no two prompts alike, which would be read once
+        prompts = [[1 + number] * (tokens - completion) for number in range(count)]
+        batch = make_batch(prompts, [[1] * completion] * count).to(next(models[0].parameters()).device)
+        return _kept(forward, batch, weights)
+
+    if length > PROBED:
+        fixed, sequence = _reckoned([kept(1, tokens) for tokens in (PROBED // 4, PROBED // 2, PROBED)], length)
+    else:
+        one = kept(1, length)
+        sequence = max(0, kept(2, length) - one) if longest.tokens >= 2 * length else one
+        fixed = max(0, one - sequence)
+    tokens = max(length, longest.tokens)
+    logits = 4 * told * longest.vocabulary  # in fp32
+    if packed_row(models[0], make_batch([[1]], [[1]]).to(next(models[0].parameters()).device)) is None:
+        sequence += 2 * logits  # the pass backward makes them twice more
+    else:
+        fixed += min(KEPT_BYTES, logits * (tokens // length))
     trained = [value for each in optimisers for value in each.parameters]
-    states = sum(each.memory() for each in optimisers)
-    return Need(states + bytes_of(trained), passed, states + bytes_of(trained), sampling, copies)
+    states = sum(each.memory() for each in optimisers) + bytes_of(trained)
+    passed = Pass(fixed, sequence, length, tokens, max(length, longest.least))
+    return Need(states, passed, states, sampling, copies, at_once)
+
+
+def _reckoned(found: Sequence[int], length: int) -> tuple[int, int]:
+    """What is kept whatever the length, and what for a sequence of this one: parts grow with it and with its square."""
+    low, middle, high = found
+    slopes = (middle - low) / (PROBED / 4), (high - middle) / (PROBED / 2)
+    square = max(0.0, (slopes[1] - slopes[0]) / (PROBED * 3 / 4))
+    line = max(0.0, slopes[1] - square * PROBED * 3 / 2)
+    fixed = max(0.0, high - line * PROBED - square * PROBED**2)
+    return int(fixed), int(line * length + square * length**2)
 
 
 def _kept(forward: Callable[[TokenBatch], Tensor], batch: TokenBatch, weights: set[int]) -> int:
@@ -120,22 +166,38 @@ def _kept(forward: Callable[[TokenBatch], Tensor], batch: TokenBatch, weights: s
     return sum(kept.values())
 
 
+def vocabulary_of(model: nn.Module) -> int:
+    """How many tokens its head tells."""
+    head = base_model(model).get_output_embeddings()
+    return 0 if head is None else int(head.weight.shape[0])
+
+
 def bytes_of(tensors: Iterable[Tensor]) -> int:
     """All of them together."""
     return sum(table.numel() * table.element_size() for table in tensors)
 
 
-def require_memory(name: str, need: Need, device: torch.device, limit: float | None, progress: Progress) -> None:
+def require_memory(
+    name: str, memory: Callable[[], Need], device: torch.device, limit: float | None, progress: Progress
+) -> None:
     """Say what a run will need.
 
     Args:
         name: of the run.
+        memory: finds it out.
         limit: GiB that it may take beside what is there; none: what is free.
 
     Raises:
         SettingsError: it is more than that; the message says what would fit.
     """
     free = free_memory(device) if limit is None else int(limit * GIB)
+    try:
+        need = memory()
+    except torch.OutOfMemoryError as error:
+        raise SettingsError(
+            f"{name}: not even a pass over a few hundred tokens fits into the device's memory",
+            "train an adapter (model.lora.rank), or a smaller model",
+        ) from error
     total = need.total()
     words = f"{name}: about {_size(total)} of memory beside the weights"
     if free is None:
@@ -157,9 +219,9 @@ def require_memory(name: str, need: Need, device: torch.device, limit: float | N
 
 def _what_fits(need: Need, free: int) -> str:
     tokens = need.passed.tokens
-    while tokens >= SMALLEST:
+    while tokens // 2 >= max(SMALLEST, need.passed.least):
         tokens //= 2
-        if need.total(tokens) <= free and need.passed.bytes(tokens) < need.passed.bytes():
+        if need.total(tokens) <= free:
             return f"set compute.tokens_per_microbatch to {tokens}: about {_size(need.total(tokens))} then"
     if need.states + need.copies + max(need.passed.bytes(), need.saved) <= free:
         return "lower sampling.batch_size or sampling.max_new_tokens"

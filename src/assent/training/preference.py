@@ -19,7 +19,7 @@ from assent.functional.batching import TokenBatch
 from assent.models.policy import completion_logprobs
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
-from assent.training.memory import Need, need_of
+from assent.training.memory import Longest, Need, need_of, vocabulary_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_of
 from assent.training.precision import fast_products
@@ -98,8 +98,9 @@ class PreferenceTraining(ABC):
             with fast_products(self.compute, batch.ids.device):
                 return completion_logprobs(self.model, batch, self.temperature)[0]
 
-        completion = _width(longest) - len(longest.prompt)
-        return need_of(forward, [self.optimiser], [self.model], len(longest.prompt), completion, tokens)
+        prompt, width = len(longest.prompt), _width(longest)
+        read = Longest(prompt, width - prompt, tokens, 2 * width, vocabulary_of(self.model))
+        return need_of(forward, [self.optimiser], [self.model], read)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state; the reference's log-probabilities are measured, and kept, apart."""

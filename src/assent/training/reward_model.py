@@ -17,7 +17,7 @@ from assent.functional.batching import TokenBatch, make_batch, split_by_tokens
 from assent.models.scalar import States, hidden_states, score_sequences
 from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.loop import cosine_share
-from assent.training.memory import Need, need_of
+from assent.training.memory import Longest, Need, need_of
 from assent.training.optimiser import GuardedOptimiser
 from assent.training.order import batches_of
 from assent.training.precision import fast_products
@@ -102,6 +102,8 @@ class RewardModelTraining:
         most = max(sum(self.examples[i].padded_tokens for i in rows) for rows in self.plan)
         largest = max(example.padded_tokens for example in self.examples)  # is never cut
         tokens = max(largest, min(self.compute.tokens_per_microbatch, most))
+        vocabulary = 0 if self.language_head is None else int(next(self.language_head.parameters()).shape[0])
+        longest = Longest(len(prompt), len(completion), tokens, largest, vocabulary)
 
         def forward(batch: TokenBatch) -> Tensor:
             with fast_products(self.compute, self.device):
@@ -109,7 +111,7 @@ class RewardModelTraining:
                 scores = score_sequences(self.model, batch, states).sum()
                 return scores + self._lm_loss(batch, states) if self.settings.lm_coef > 0 else scores
 
-        return need_of(forward, [self.optimiser], [self.model], len(prompt), len(completion), tokens)
+        return need_of(forward, [self.optimiser], [self.model], longest)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, what the loss learns beside them, and optimiser state."""

@@ -27,7 +27,7 @@ from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure, taken_as_sampled
 from assent.training.kl_budget import KLBudget
-from assent.training.memory import Need, bytes_of, need_of
+from assent.training.memory import Longest, Need, need_of, vocabulary_of
 from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
@@ -37,6 +37,8 @@ from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
 from assent.types.rollout import Rollout
 from assent.types.seeds import derive_seed
+
+_TRIED_GAMES = 8
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class RLTraining:
         if self.evaluate is not None and index % self.settings.evaluate_every == 0:
             found = self.evaluate(index)
         held_out = {f"heldout_{name}": value for name, value in found.items()}
-        rollouts = self.ahead.take(index) if self.ahead is not None else None
+        rollouts = self.ahead.take(index, attempt) if self.ahead is not None else None
         if rollouts is None:
             rollouts = self._sample(index, attempt)
         p = self.parts
@@ -137,7 +139,7 @@ class RLTraining:
         if p.watch is not None:
             metrics |= p.watch(rollouts, scores)
         kl = metrics.get("kl", math.nan)
-        self.budget.keep_or_end(kl)
+        self.budget.keep_or_end(kl, index)
         if self.budget.ended:
             return {**metrics, "updates": float(self.updates)}
         if self.best is not None and found and index > 0:
@@ -168,16 +170,17 @@ class RLTraining:
         rollouts = self._sample(last - 1, "settle")
         measured = self._measure(rollouts, [0.0] * len(rollouts), self._sampling(last - 1))
         e = measured.experience
-        self.budget.keep_or_end(float(sequence_kl(e.old_logprobs, e.ref_logprobs, e.mask).mean()))
+        self.budget.keep_or_end(float(sequence_kl(e.old_logprobs, e.ref_logprobs, e.mask).mean()), last)
 
     def memory(self) -> Need:
-        """What it needs beside its weights; a game may be as long as the context, or as a microbatch."""
+        """What it needs beside its weights. How long games are is told by playing some, twice as long at most."""
         p, s = self.parts, self.settings
         if p.games is None:
             prompt, completion = max(map(len, p.prompt_ids)), self.sampling.max_new_tokens
         else:
-            whole = min(p.games.context, self.compute.tokens_per_microbatch)
-            prompt, completion = whole // 2, whole - whole // 2
+            played = p.games.play(range(_TRIED_GAMES), 1, self._sampling(0), derive_seed(self.seed, "tried games"))
+            prompt = max(len(game.prompt_ids) for game in played)
+            completion = min(2 * max(len(game.completion_ids) for game in played), p.games.context - prompt)
         rows = -(-s.rollouts_per_step // p.algorithm.minibatches)
         tokens = min(self.compute.tokens_per_microbatch, rows * (prompt + completion))
         watch: Literal["watch", "train"] = "train" if self.hyper.entropy_coef else "watch"
@@ -189,11 +192,15 @@ class RLTraining:
 
         models = [p.policy.model] if p.value_model is None else [p.policy.model, p.value_model]
         optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
+        longest = Longest(prompt, completion, tokens, vocabulary=vocabulary_of(p.policy.model))
         copies = self.budget.memory() + (0 if self.best is None else self.best.memory())
-        sampling = p.generator.memory(s.rollouts_per_step, prompt + completion)
-        if s.overlap:  # it writes while it learns, with weights of its own
-            copies += sampling + bytes_of(p.policy.model.parameters())
-        return need_of(forward, optimisers, models, prompt, completion, tokens, sampling, copies)
+        sampling = p.generator.memory(s.rollouts_per_step, prompt + completion, s.overlap)
+        return need_of(forward, optimisers, models, longest, sampling, copies, s.overlap)
+
+    @property
+    def ended(self) -> bool:
+        """True once the KL budget has ended the run."""
+        return self.budget.ended
 
     @property
     def waited(self) -> float:
@@ -219,6 +226,7 @@ class RLTraining:
             "cost_log_multiplier": self.constraint.log_multiplier,
             "updates": self.updates,
             "ended": self.budget.ended,
+            "within": self.budget.step,
             "best": None if self.best is None else self.best.values(),
             "ahead": None if self.ahead is None else self.ahead.values(),
         }
@@ -234,7 +242,7 @@ class RLTraining:
             restore_tensors("opponent", self.parts.opponent, tensors)
         self.kl_coef, self.updates = values["kl_coef"], values["updates"]
         self.constraint.log_multiplier = values["cost_log_multiplier"]
-        self.budget.restore(tensors, values["ended"])
+        self.budget.restore(tensors, values["ended"], values.get("within", 0))
         if self.best is not None:
             self.best.restore(tensors, values["best"])
         if self.ahead is not None:

@@ -40,8 +40,12 @@ class Generator(Protocol):
         """Write with the weights as they are at each call again."""
         ...
 
-    def memory(self, rows: int, tokens: int) -> int:
-        """Bytes that it takes, beside the trainer's weights, for so many sequences of so many tokens."""
+    def memory(self, rows: int, tokens: int, held: bool) -> int:
+        """Bytes that it takes, beside the trainer's weights, for so many sequences of so many tokens.
+
+        Args:
+            held: weights are to be held.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from assent.config import DPOSettings, PPOSettings
 from assent.config.reward_model import RewardModelSettings
 from assent.config.settings import LanguageModelSettings, RLSettings
 from assent.models.loading import load_causal_lm
+from assent.models.packed import padded
 from assent.models.scalar import load_scalar_model
 from assent.training.language_model import LanguageModelTraining
 from assent.training.loop import LoopSettings, run_steps
@@ -36,10 +38,13 @@ def tokens(count: int) -> list[int]:
 
 
 def training_of(kind: str, path: Path, microbatch: int) -> Any:
-    if kind == "sft":
+    if kind in ("sft", "padded", "wide", "wide padded"):
         examples = [(tokens(60), tokens(CHANCE.randrange(100, 190))) for _ in range(48)]
         learning = LanguageModelSettings(steps=2, tokens_per_step=6000, warmup_steps=1, optimizer="adamw")
-        return LanguageModelTraining(load_causal_lm(path).train(), examples, learning, 3, compute(microbatch))
+        model = load_causal_lm(path).train()
+        if "wide" in kind:
+            model.resize_token_embeddings(50_000)
+        return LanguageModelTraining(model, examples, learning, 3, compute(microbatch))
     if kind == "reward":
         sequences = [((tokens(60), tokens(150)), (tokens(60), tokens(180))) for _ in range(32)]
         judged = [RewardExample(each, (Pair(0, 0, 1, 1.0, 1.0),)) for each in sequences]
@@ -68,15 +73,19 @@ def main() -> None:
     torch.set_num_threads(1)
     path, microbatch, place = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     for kind in sys.argv[4:]:
-        training_of(kind, path, 512).step(0, 0)  # what is loaded and compiled once
-        training = training_of(kind, path, microbatch)
-        need = training.memory().total()
-        gc.collect()
-        before = status("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        run_steps(training, place / kind, LoopSettings(2, 2), Silent(), kind)
-        print(kind, need, status("VmHWM") - before)
-        del training
+        with padded() if "padded" in kind else nullcontext():
+            measure(kind, path, microbatch, place)
+
+
+def measure(kind: str, path: Path, microbatch: int, place: Path) -> None:
+    training_of(kind, path, 512).step(0, 0)  # what is loaded and compiled once
+    training = training_of(kind, path, microbatch)
+    need = training.memory().total()
+    gc.collect()
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    run_steps(training, place / kind, LoopSettings(2, 2), Silent(), kind)
+    print(kind.replace(" ", "-"), need, status("VmHWM") - before)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_they_are_those_of_the_policy_before_the_update(checkpoint: Built, bf16:
     first = training.step(0, 0)
     after = training._draw(1, 0)
     assert training.ahead is not None
-    (drawn,) = training.ahead.values().values()
+    ((_, _, drawn),) = training.ahead.values()
     assert [each["completion_ids"] for each in drawn] == [list(each.completion_ids) for each in before]
     assert [each["rollout_logprobs"] for each in drawn] == [list(each.rollout_logprobs) for each in before]
     assert [each.rollout_logprobs for each in after] != [each.rollout_logprobs for each in before]
@@ -72,7 +72,20 @@ def test_it_goes_on_to_the_same_bits(checkpoint: Built, tmp_path: Path) -> None:
             run_steps(last, tmp_path / "cut", LoopSettings(STEPS, 2), KilledAt(death), "rl")
     same_bits(whole, last)
     assert read_metrics(tmp_path / "whole") == read_metrics(tmp_path / "cut")
-    assert whole.ahead is not None and whole.ahead.values() == {}, "nothing is drawn after the last step"
+    assert whole.ahead is not None and whole.ahead.values() == [], "nothing is drawn after the last step"
+
+
+def test_after_a_roll_back_others_are_drawn(checkpoint: Built) -> None:
+    training = overlapped(checkpoint("llama"))
+    training.step(0, 0)
+    assert training.ahead is not None
+    state = training.values()["ahead"]
+    assert training.ahead.take(1, 1) is None and training.ahead.take(1, 0) is not None
+    training.ahead.restore(state)
+    training.step(1, 1)
+    assert training.ahead.take(2, 0) is None and training.ahead.take(2, 1) is not None
+    training.ahead.finish()
+    assert training.waited == 0.0
 
 
 def test_what_goes_wrong_there_is_told(checkpoint: Built) -> None:
@@ -109,6 +122,10 @@ def test_the_threads_share_what_is_compiled(checkpoint: Built) -> None:
         (
             {"algorithm": {"type": "ppo", "rollout_correction": "token-mask", "kl_budget": 5.0}},
             "algorithm.kl_budget is",
+        ),
+        (
+            {"algorithm": {"type": "ppo", "rollout_correction": "token-mask", "kl_target": 5.0}},
+            "algorithm.kl_target is",
         ),
         ({"rl": {"overlap": True, "environment": "chain"}}, "leave it out with rl.environment"),
     ],
