@@ -50,7 +50,7 @@ class KLBudget:
         return max(kl_coef / RISE, self.least) if calm else kl_coef
 
     def keep_or_end(self, kl: float, step: int) -> None:
-        """Keep the weights as they are after so many steps, with this KL; past the budget go back to those kept, and end.
+        """Keep these weights, after so many steps and with this KL; past the budget go back to those kept, and end.
 
         A policy that is past it before anything was learnt stays as it is: a round may begin with the last one that
         the round before held to be within.
