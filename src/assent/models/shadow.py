@@ -30,19 +30,20 @@ class Shadow:
     def __init__(self, source: nn.Module) -> None:
         self._source = source
         base = base_model(source)
-        if base is source:
-            self.model: Any = copy.deepcopy(base)
+        if base is source:  # the copy's weights are made below, one by one
+            self.model: Any = copy.deepcopy(base, {id(weight): weight for weight in base.parameters()})
         else:
-            self.model = type(base)(copy.deepcopy(base.config))
-        self.model.to(device=next(base.parameters()).device, dtype=torch.bfloat16).eval().requires_grad_(False)
+            self.model = type(base)(copy.deepcopy(base.config)).to(next(base.parameters()).device)
+        self.model.eval()
         _keep_buffers(base, self.model)
         self._linears: list[tuple[list[str], _SideBySide]] = []  # their names, and what computes them
         if _lays_out(self.model):
             self._linears = [(names, _SideBySide(layers)) for names, layers in _of_one_input(self.model)]
-        self.refresh()
         for _, together in self._linears:
             for layer in together.layers:
-                layer.register_parameter("weight", None)  # what was laid out stands in its place
+                layer.register_parameter("weight", None)  # what is laid out stands in its place
+        _in_bf16(self.model)
+        self.refresh()
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -142,6 +143,17 @@ def plain_weights(model: nn.Module) -> dict[str, Tensor]:
             weight = weight + layer.get_delta_weight("default")
         found[name.replace(_WRAPPED, ".").replace(".modules_to_save.default", "")] = weight
     return found
+
+
+def _in_bf16(model: nn.Module) -> None:
+    """Weights of its own in bf16; those that are tied stay so."""
+    made: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if id(weight) not in made:
+                own = weight.detach().to(torch.bfloat16, copy=True)
+                made[id(weight)] = nn.Parameter(own, requires_grad=False)
+            module.register_parameter(name, made[id(weight)])
 
 
 def _keep_buffers(source: nn.Module, copied: nn.Module) -> None:
