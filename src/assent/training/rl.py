@@ -16,7 +16,6 @@ from assent.config.algorithm import ActorCriticSettings, OnPolicySettings
 from assent.config.settings import ComputeSettings, RLSettings
 from assent.data.chat import ChatFormat
 from assent.functional import adaptive_kl_coef, masked_mean, masked_sum, masked_var, sequence_kl
-from assent.functional.batching import TokenBatch
 from assent.models.policy import Policy, completion_logprobs
 from assent.models.scalar import value_tokens
 from assent.rewards.scorer import Scorer
@@ -27,18 +26,17 @@ from assent.training.checkpoint import restore_tensors, trainable_tensors
 from assent.training.constraint import Constraint
 from assent.training.experience import Measured, measure, taken_as_sampled
 from assent.training.kl_budget import KLBudget
-from assent.training.memory import Longest, Need, need_of, vocabulary_of
+from assent.training.memory import Need
 from assent.training.mixing import Mixing, Mixture
 from assent.training.optimiser import GuardedOptimiser, all_finite
 from assent.training.order import batches_of, permutation
 from assent.training.precision import fast_products
+from assent.training.rl_memory import need_of_rl
 from assent.training.snapshot import Best
 from assent.types.messages import Prompt
 from assent.types.protocols import Generator, SamplingParams
 from assent.types.rollout import Rollout
 from assent.types.seeds import derive_seed
-
-_TRIED_GAMES = 8
 
 
 @dataclass(frozen=True)
@@ -121,13 +119,11 @@ class RLTraining:
 
     def step(self, index: int, attempt: int) -> dict[str, float]:
         """Sample with the current policy, score, and update."""
-        found = {}
-        if self.evaluate is not None and index % self.settings.evaluate_every == 0:
-            found = self.evaluate(index)
+        due = index % self.settings.evaluate_every == 0
+        found = self.evaluate(index) if due and self.evaluate is not None else {}
         held_out = {f"heldout_{name}": value for name, value in found.items()}
-        rollouts = self.ahead.take(index, attempt) if self.ahead is not None else None
-        if rollouts is None:
-            rollouts = self._sample(index, attempt)
+        drawn = None if self.ahead is None else self.ahead.take(index, attempt)
+        rollouts = self._sample(index, attempt) if drawn is None else drawn
         p = self.parts
         scores = self._scores(rollouts, index)
         costs = [0.0] * len(scores) if p.cost is None else self._scored(p.cost, rollouts, index)
@@ -173,29 +169,8 @@ class RLTraining:
         self.budget.keep_or_end(float(sequence_kl(e.old_logprobs, e.ref_logprobs, e.mask).mean()), last)
 
     def memory(self) -> Need:
-        """What it needs beside its weights. How long games are is told by playing some, twice as long at most."""
-        p, s = self.parts, self.settings
-        if p.games is None:
-            prompt, completion = max(map(len, p.prompt_ids)), self.sampling.max_new_tokens
-        else:
-            played = p.games.play(range(_TRIED_GAMES), 1, self._sampling(0), derive_seed(self.seed, "tried games"))
-            prompt = max(len(game.prompt_ids) for game in played)
-            completion = min(2 * max(len(game.completion_ids) for game in played), p.games.context - prompt)
-        rows = -(-s.rollouts_per_step // p.algorithm.minibatches)
-        tokens = min(self.compute.tokens_per_microbatch, rows * (prompt + completion))
-        watch: Literal["watch", "train"] = "train" if self.hyper.entropy_coef else "watch"
-
-        def forward(batch: TokenBatch) -> Tensor:
-            with fast_products(self.compute, p.device):
-                found = completion_logprobs(p.policy.model, batch, self.sampling.temperature, watch)[0]
-                return found if p.value_model is None else found + value_tokens(p.value_model, batch)
-
-        models = [p.policy.model] if p.value_model is None else [p.policy.model, p.value_model]
-        optimisers = [each for each in (self.optimiser, self.value_optimiser) if each is not None]
-        longest = Longest(prompt, completion, tokens, vocabulary=vocabulary_of(p.policy.model))
-        copies = self.budget.memory() + (0 if self.best is None else self.best.memory())
-        sampling = p.generator.memory(s.rollouts_per_step, prompt + completion, s.overlap)
-        return need_of(forward, optimisers, models, longest, sampling, copies, s.overlap)
+        """What it needs beside its weights."""
+        return need_of_rl(self)
 
     @property
     def ended(self) -> bool:
@@ -256,16 +231,14 @@ class RLTraining:
 
     def _measure(self, rollouts: Sequence[Rollout], scores: Sequence[float], sampling: SamplingParams) -> Measured:
         p, s = self.parts, self.settings
-        turns = s.max_turns if p.games is not None else 1
-        group = s.samples_per_prompt
+        turns, group = 1 if p.games is None else s.max_turns, s.samples_per_prompt
         if not self.measures_first:
             return taken_as_sampled(rollouts, scores, sampling, group, p.device, turns)
         return measure(rollouts, scores, p.policy, p.value_model, sampling, group, self.compute, p.device, turns)
 
     def _sample(self, index: int, attempt: int | str) -> list[Rollout]:
-        if self.parts.games is not None:
-            return self._play(self.parts.games, index, attempt)
-        return self._draw(index, attempt)
+        games = self.parts.games
+        return self._draw(index, attempt) if games is None else self._play(games, index, attempt)
 
     def _draw(self, index: int, attempt: int | str) -> list[Rollout]:
         chosen = self.plan[index]

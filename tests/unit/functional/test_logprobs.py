@@ -63,7 +63,7 @@ def _head(rows: int, bias: bool) -> tuple[list[torch.Tensor], torch.Tensor, torc
 
 def _limit(monkeypatch: pytest.MonkeyPatch, rows: int, at_once: int) -> None:
     """Keep the logits of so many rows for the backward pass, and work on so many at once; 50 of float64 each."""
-    monkeypatch.setattr(logprobs_module, "_KEPT_BYTES", rows * 50 * 8)
+    monkeypatch.setattr(logprobs_module, "KEPT_BYTES", rows * 50 * 8)
     monkeypatch.setattr(logprobs_module, "_few", lambda count, _: logprobs_module._slices(count, at_once))
 
 
