@@ -150,6 +150,13 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: Any, path: str | Path) -
         )
 
 
+def cache_bytes(config: Any, size: int) -> int:
+    """Of one token's keys and values in all layers, each number of so many bytes."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * int(config.num_hidden_layers) * int(heads) * int(width) * size
+
+
 def context_length(model: PreTrainedModel) -> int:
     """Longest sequence in tokens that the model takes."""
     for name in ("max_position_embeddings", "n_positions", "n_ctx"):

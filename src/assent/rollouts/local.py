@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from assent.functional.batching import make_batch
 from assent.functional.sampling import likeliest_tokens, sample_tokens
-from assent.models.loading import context_length
+from assent.models.loading import cache_bytes, context_length
 from assent.models.quick_step import quick_step
 from assent.models.shadow import Shadow
 from assent.models.slots import Slots, steps_quickly, works_in_slots
@@ -135,7 +135,7 @@ class LocalGenerator:
             made = sum(2 * value.numel() for value in self.model.parameters())
         elif held and not self._bf16:
             made = sum(value.numel() * value.element_size() for value in self.model.parameters())
-        return made + rows * (tokens * _cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
+        return made + rows * (tokens * cache_bytes(config, size) + _LOGITS * int(config.vocab_size))
 
     def _weights(self) -> Any:
         if not self._bf16:
@@ -251,13 +251,6 @@ class LocalGenerator:
                     row.reason = FinishReason.CONTEXT if full else FinishReason.LENGTH
             keep.append(row.reason is None)
         return keep
-
-
-def _cache_bytes(config: Any, size: int) -> int:
-    """Of one token's keys and values in all layers."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 2 * int(config.num_hidden_layers) * int(heads) * int(width) * size
 
 
 def _closed_up(keep: Sequence[bool]) -> list[int]:

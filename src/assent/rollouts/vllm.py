@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assent.models.loading import context_length
+from assent.models.loading import cache_bytes, context_length
 from assent.models.packed import base_model
 from assent.models.shadow import plain_weights
 from assent.rollouts.requests import room_behind
@@ -287,11 +287,8 @@ class _Engine:
 
     def _cache_gib(self) -> int:
         """Room for a whole batch of the longest sequences, at most 4 GiB: what does not fit has to wait."""
-        config = base_model(self._model).config
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        bytes_each = 4 if self._dtype == "float32" else 2
-        whole = 2 * config.num_hidden_layers * heads * size * bytes_each * self._context * self._batch_size
+        each = cache_bytes(base_model(self._model).config, 4 if self._dtype == "float32" else 2)
+        whole = each * self._context * self._batch_size
         return int(max(1, min(4, -(-whole // _GIB))))
 
     @torch.no_grad()
